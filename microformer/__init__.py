@@ -1,0 +1,1 @@
+"""Microformer: raise small language models with two memories. The package is the playground without the page."""

@@ -1,0 +1,68 @@
+"""Settings of a training run, and the complete configuration that a run keeps in its ``config.yaml``."""
+
+from dataclasses import dataclass, field
+
+from microformer.model.config import ModelConfig
+from microformer.settings import check, setting
+
+OPTIMIZERS = ("adamw", "muon")
+SCHEDULES = ("cosine", "linear", "wsd", "one_cycle", "constant")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained. Raises ``UserError`` for a value out of its range."""
+
+    max_steps: int | None = setting(1000, "Stop after this many optimizer steps.", minimum=1, maximum=100_000_000)
+    max_epochs: float | None = setting(
+        None, "Stop after this many passes over the text (instead of steps).", above=0, maximum=1e6
+    )
+    max_minutes: float | None = setting(
+        None, "Stop after this many minutes; the learning rate follows the clock.", above=0, maximum=1e6, unit="minutes"
+    )
+    batch_size: int = setting(32, "Sequences in each step.", minimum=1, maximum=65536)
+    gradient_accumulation: int = setting(
+        1, "Split each step into this many smaller passes, to save memory.", minimum=1, maximum=4096
+    )
+    optimizer: str = setting(
+        "adamw", "AdamW for everything, or Muon for the matrices and AdamW for the rest.", choices=OPTIMIZERS
+    )
+    learning_rate: float = setting(3e-3, "Size of AdamW's steps at their largest.", above=0, maximum=10)
+    muon_learning_rate: float = setting(0.02, "Size of Muon's steps at their largest.", above=0, maximum=10)
+    min_learning_rate: float = setting(
+        0.1, "Where the learning rate ends, as a share of its largest.", minimum=0, maximum=1
+    )
+    warmup_steps: int = setting(50, "Steps in which the learning rate rises from zero.", minimum=0, maximum=1_000_000)
+    schedule: str = setting("cosine", "How the learning rate falls after the warm-up.", choices=SCHEDULES)
+    weight_decay: float = setting(0.1, "Pulls matrices towards zero; helps against overfitting.", minimum=0, maximum=10)
+    beta2: float = setting(0.99, "Memory of AdamW's second moment.", above=0, maximum=0.99999)
+    grad_clip: float = setting(1.0, "Largest norm of the gradient; 0 turns clipping off.", minimum=0, maximum=1e6)
+    precision: str = setting(
+        "auto",
+        "Number format of the arithmetic; auto measures which is fastest.",
+        choices=("auto", "fp32", "bf16", "fp16"),
+    )
+    compile: str = setting("auto", "Compile the model first; pays off in long runs.", choices=("auto", "on", "off"))
+    eval_every: int = setting(100, "Steps between evaluations on the validation text.", minimum=1, maximum=100_000_000)
+    checkpoint_every: int = setting(500, "Steps between saved checkpoints.", minimum=1, maximum=100_000_000)
+    patience: int | None = setting(
+        None, "Stop when the validation loss has not improved for this many evaluations.", minimum=1, maximum=1_000_000
+    )
+    seed: int = setting(
+        1, "Starting point of all randomness; the same seed repeats a run.", minimum=0, maximum=2**31 - 1
+    )
+    sample_prompt: str = setting(
+        "", "What the model continues at every evaluation; empty takes the validation text's first words."
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All of a run: what ``config.yaml`` and the presets hold. ``about`` says in one line what it is for."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainConfig = field(default_factory=TrainConfig)
+    about: str = ""
