@@ -1,0 +1,163 @@
+"""Reading and writing small files so that a reader sees a whole one or none, whatever happens in between."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from microformer.errors import UserError
+
+MAX_TEXT_BYTES = 64 * 2**20
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's "no space left" and "no permission" for ``path`` into a ``UserError``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"The disk is full: {path.name} could not be written; free some space and try again.") from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise UserError(f"{path} may not be written; choose a folder that belongs to you.") from error
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file beside its place, sync it, and put it there in one move."""
+    with disk_errors(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all; numbers that are not finite are refused."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def write_yaml(path: Path, value: Any) -> None:
+    """Write YAML whole or not at all, keys in the order they are given."""
+    write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100))
+
+
+def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """The text of a file of at most ``max_bytes``, or ``UserError``."""
+    try:
+        if path.stat().st_size > max_bytes:
+            raise UserError(f"{path.name} is larger than {max_bytes // 2**20} MB, which is more than it can be.")
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path}.") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder, but a file is needed.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path.name} is not UTF-8 text.") from None
+
+
+def read_json(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> Any:
+    """The value of a JSON file, or ``UserError``."""
+    try:
+        return json.loads(read_text(path, max_bytes))
+    except (json.JSONDecodeError, RecursionError):
+        raise UserError(f"{path.name} is not valid JSON.") from None
+
+
+def read_yaml(path: Path, max_bytes: int = 2**20) -> Any:
+    """The value of a YAML file (plain data only), or ``UserError``."""
+    try:
+        return yaml.safe_load(read_text(path, max_bytes))
+    except (yaml.YAMLError, RecursionError):
+        raise UserError(f"{path.name} is not valid YAML.") from None
+
+
+def append_json_line(path: Path, value: Any) -> None:
+    """Append one line of JSON and hand it to the operating system at once."""
+    with disk_errors(path), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json_lines(path: Path, start_byte: int = 0) -> tuple[list[Any], int]:
+    """The values written since ``start_byte`` and where to go on; a last line still being written is left for later."""
+    try:
+        with path.open("rb") as file:
+            file.seek(start_byte)
+            data = file.read()
+    except FileNotFoundError:
+        return [], 0
+    whole = data[: data.rfind(b"\n") + 1]
+    rows = []
+    for line in whole.splitlines():
+        with contextlib.suppress(ValueError):  # a line torn by a crash, in the middle of the file
+            rows.append(json.loads(line))
+    return rows, start_byte + len(whole)
+
+
+@contextlib.contextmanager
+def directory_written_whole(path: Path) -> Iterator[Path]:
+    """A temporary directory beside ``path`` that becomes ``path`` when the block succeeds, and vanishes when it fails.
+
+    Every file is synced before the rename. A ``path`` that already exists is replaced.
+    """
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            yield beside
+            for file in beside.rglob("*"):
+                if file.is_file():
+                    _sync(file)
+            _sync(beside)
+            beside.chmod(0o755)
+            if path.exists():
+                old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+                path.rename(old / "old")
+                beside.rename(path)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                beside.rename(path)
+            _sync(path.parent)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def free_bytes(path: Path) -> int:
+    """Free space of the disk that holds ``path`` (or its nearest parent that exists)."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
