@@ -25,7 +25,9 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"The disk is full: {path.name} could not be written; free some space and try again.") from error
+            raise UserError(
+                f"The disk is full: {path.name} could not be written; free some space and try again."
+            ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             raise UserError(f"{path} may not be written; choose a folder that belongs to you.") from error
         raise

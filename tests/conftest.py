@@ -1,0 +1,34 @@
+"""Shared by all tests: tiny configurations and seeds. Nothing here reaches the network."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from typing import Any
+
+import pytest
+import torch
+
+from microformer.model.config import ModelConfig
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def tiny_config() -> ModelConfig:
+    """Two layers, sixteen wide: big enough to have every part, small enough to be instant."""
+    return make_config()
+
+
+def make_config(**changes: Any) -> ModelConfig:
+    """The tiny configuration with some fields changed."""
+    plain: dict[str, Any] = {
+        "vocab_size": 64,
+        "d_model": 16,
+        "n_layers": 2,
+        "n_heads": 4,
+        "max_seq_len": 32,
+        "adapter_dim": 4,
+    }
+    return ModelConfig(**plain | changes)
