@@ -64,7 +64,8 @@ class ModelConfig:
             )
         if self.n_heads % self.kv_heads:
             raise UserError(
-                f"n_heads is {self.n_heads} and n_kv_heads is {self.n_kv_heads}, but n_heads must be a multiple of n_kv_heads."
+                f"n_heads is {self.n_heads} and n_kv_heads is {self.n_kv_heads}, "
+                "but n_heads must be a multiple of n_kv_heads."
             )
         if self.position == "rotary" and self.rotary_dim < 2:
             raise UserError(

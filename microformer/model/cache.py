@@ -1,0 +1,75 @@
+"""Keys and values of tokens already read, so that generating a token reads only that token."""
+
+import torch
+from torch import Tensor
+
+from microformer.model.config import ModelConfig
+
+
+class KVCache:
+    """Keys and values of each block for a batch of rows, each with a length of its own.
+
+    ``keys[i]`` and ``values[i]``: (batch, kv_heads, capacity, head_dim). ``lengths[row]`` tokens are filled.
+    Keys are kept as they are attended to, already rotated.
+    """
+
+    def __init__(
+        self, config: ModelConfig, batch_size: int, capacity: int, *, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        shape = (batch_size, config.kv_heads, capacity, config.head_dim)
+        self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.n_layers)]
+        self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.n_layers)]
+        self.lengths = [0] * batch_size
+        self.capacity = capacity
+
+    @property
+    def batch_size(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def uniform(self) -> bool:
+        """All rows are equally long, so that a slice does for an index."""
+        return min(self.lengths) == max(self.lengths)
+
+    def put(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Write new keys and values behind each row's own, and return all that may be attended to.
+
+        *Shape:* (batch, kv_heads, new, head_dim) -> (batch, kv_heads, longest + new, head_dim). ``advance`` counts
+        them once every block has put its own.
+        """
+        new = keys.shape[2]
+        end = max(self.lengths) + new
+        kept_keys, kept_values = self.keys[layer], self.values[layer]
+        if self.uniform:
+            kept_keys[:, :, end - new : end] = keys
+            kept_values[:, :, end - new : end] = values
+        else:
+            places = self.positions(new, keys.device)[:, None, :, None].expand_as(keys)
+            kept_keys.scatter_(2, places, keys.to(kept_keys.dtype))
+            kept_values.scatter_(2, places, values.to(kept_values.dtype))
+        return kept_keys[:, :, :end], kept_values[:, :, :end]
+
+    def advance(self, new: int) -> None:
+        """Count ``new`` tokens in every row."""
+        self.lengths = [length + new for length in self.lengths]
+
+    def positions(self, new: int, device: torch.device | None = None) -> Tensor:
+        """Where the next ``new`` tokens of each row stand. *Shape:* (batch, new)."""
+        starts = torch.tensor(self.lengths, device=device)
+        return starts[:, None] + torch.arange(new, device=device)
+
+    def reset(self, row: int | None = None) -> None:
+        """Forget one row, or all of them."""
+        for each in range(self.batch_size) if row is None else [row]:
+            self.lengths[each] = 0
+
+    def truncate(self, length: int) -> None:
+        """Forget what follows the first ``length`` tokens of every row."""
+        self.lengths = [min(kept, length) for kept in self.lengths]
+
+    def copy_row(self, row: int, other: "KVCache", other_row: int = 0) -> None:
+        """Take over a row of another cache of the same model."""
+        length = other.lengths[other_row]
+        for mine, theirs in zip(self.keys + self.values, other.keys + other.values, strict=True):
+            mine[row, :, :length] = theirs[other_row, :, :length]
+        self.lengths[row] = length

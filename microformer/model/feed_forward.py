@@ -1,0 +1,35 @@
+"""The feed-forward part of a block: wide, non-linear, and back; gated or plain."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from microformer.model.config import ModelConfig
+
+ACTIVATE = {
+    "relu": F.relu,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "swiglu": F.silu,  # of the gate; Shazeer 2020, arXiv:2002.05202
+    "geglu": F.gelu,
+}
+
+
+class FeedForward(nn.Module):
+    """``down(act(up(x)))``, or with a gate ``down(act(gate(x)) * up(x))``. *Shape:* (batch, seq, d_model) -> the same."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gated = config.gated
+        self.activate = ACTIVATE[config.activation]
+        inner = config.ff_dim
+        # Gate and up share one matrix product: the first half of its output is the gate.
+        self.up = nn.Linear(config.d_model, 2 * inner if self.gated else inner, bias=config.bias)
+        self.down = nn.Linear(inner, config.d_model, bias=config.bias)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        wide = self.up(hidden)
+        if self.gated:
+            gate, value = wide.chunk(2, dim=-1)
+            return self.down(self.activate(gate) * value)
+        return self.down(self.activate(wide))

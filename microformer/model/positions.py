@@ -1,0 +1,46 @@
+"""How a model knows the order of tokens: tables that are computed, never learned (learned ones are an embedding)."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def sinusoidal_table(length: int, d_model: int) -> Tensor:
+    """Fixed position vectors of "Attention is all you need" (arXiv:1706.03762). *Shape:* (length, d_model)."""
+    places = torch.arange(length, dtype=torch.float32)[:, None]
+    rates = torch.exp(torch.arange(0, d_model, 2, dtype=torch.float32) * (-math.log(10_000.0) / d_model))
+    table = torch.zeros(length, d_model)
+    table[:, 0::2] = torch.sin(places * rates)
+    table[:, 1::2] = torch.cos(places * rates[: d_model // 2])
+    return table
+
+
+def rotary_table(length: int, rotary_dim: int, base: float) -> Tensor:
+    """Cosines and sines of rotary positions (RoFormer, arXiv:2104.09864). *Shape:* (length, 2, rotary_dim / 2)."""
+    rates = base ** (-torch.arange(0, rotary_dim, 2, dtype=torch.float32) / rotary_dim)
+    angles = torch.arange(length, dtype=torch.float32)[:, None] * rates
+    return torch.stack([angles.cos(), angles.sin()], dim=1)
+
+
+def rotate(heads: Tensor, turns: Tensor) -> Tensor:
+    """Turn the first dimensions of each head by its position's angles; the halves of a head form the pairs (as Llama).
+
+    *Shape:* heads (batch, n_heads, seq, head_dim); turns (seq, 2, half) or (batch, seq, 2, half), half <= head_dim / 2.
+    """
+    half = turns.shape[-1]
+    turns = turns.to(heads.dtype)
+    if turns.dim() == 4:
+        turns = turns[:, None]  # one for all heads of a row
+    cos, sin = turns[..., 0, :], turns[..., 1, :]
+    first, second, rest = heads[..., :half], heads[..., half : 2 * half], heads[..., 2 * half :]
+    turned = [first * cos - second * sin, second * cos + first * sin]
+    return torch.cat(turned if rest.shape[-1] == 0 else [*turned, rest], dim=-1)
+
+
+def alibi_slopes(n_heads: int) -> Tensor:
+    """How fast each head's attention falls with distance (ALiBi, arXiv:2108.12409). *Shape:* (n_heads,)."""
+    power = 2 ** math.floor(math.log2(n_heads))
+    slopes = [2 ** (-8 * (i + 1) / power) for i in range(power)]
+    slopes += [2 ** (-4 * (2 * i + 1) / power) for i in range(n_heads - power)]
+    return torch.tensor(slopes)
