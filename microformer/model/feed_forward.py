@@ -1,11 +1,13 @@
 """The feed-forward part of a block: wide, non-linear, and back; gated or plain."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from microformer.model.config import ModelConfig
 
-ACTIVATE = {
+ACTIVATE: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
@@ -16,7 +18,10 @@ ACTIVATE = {
 
 
 class FeedForward(nn.Module):
-    """``down(act(up(x)))``, or with a gate ``down(act(gate(x)) * up(x))``. *Shape:* (batch, seq, d_model) -> the same."""
+    """``down(act(up(x)))``, or with a gate ``down(act(gate(x)) * up(x))``.
+
+    *Shape:* (batch, seq, d_model) -> the same.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

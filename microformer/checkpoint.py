@@ -1,0 +1,251 @@
+"""The one place that reads and writes weights: safetensors only, checked before a model is built from them.
+
+A run directory holds ``checkpoints/step-N/`` with ``model.safetensors``, ``optimizer.safetensors`` (while it can be
+resumed), ``state.json`` and ``manifest.json``, which has the SHA-256 of each and is written last.
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from microformer.data.tokenizers import Tokenizer, load_tokenizer
+from microformer.errors import UserError
+from microformer.files import directory_written_whole, read_json, read_yaml, sha256, write_json
+from microformer.model.config import ModelConfig
+from microformer.model.transformer import Transformer
+from microformer.settings import from_dict
+
+STARTER = Path(__file__).parent.parent / "assets" / "starter"
+MAX_PARAMETERS = 2_000_000_000
+MAX_HEADER_BYTES = 2**24
+WEIGHTS, OPTIMIZER, STATE, MANIFEST = "model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with what it needs to be used, and where it came from. ``config`` is the run's whole ``config.yaml``."""
+
+    model: Transformer
+    tokenizer: Tokenizer
+    config: dict[str, Any]
+    run: Path
+    checkpoint: Path
+    state: dict[str, Any]
+
+
+def save(
+    directory: Path, *, model: Transformer, optimizer_state: Mapping[str, Tensor] | None, state: dict[str, Any]
+) -> None:
+    """Write one checkpoint directory (``…/checkpoints/step-N``) whole or not at all.
+
+    ``state`` is plain JSON (step, val_loss, …). Raises ``UserError`` when the disk is full.
+    """
+    with directory_written_whole(directory) as beside:
+        save_tensors(weights_of(model), beside / WEIGHTS)
+        if optimizer_state is not None:
+            save_tensors(optimizer_state, beside / OPTIMIZER)
+        write_json(beside / STATE, state)
+        write_json(beside / MANIFEST, {file.name: sha256(file) for file in sorted(beside.iterdir())})
+
+
+def weights_of(model: Transformer) -> dict[str, Tensor]:
+    """All weights by name, on the CPU. Tables that are computed from the configuration are left out."""
+    return {name: tensor.detach() for name, tensor in model.state_dict().items()}
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as safetensors; a full disk raises ``OSError``, as for any other file."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(plain, path, metadata=metadata)
+    except Exception as error:  # the library reports a full disk as an error type of its own
+        if "os error 28" in str(error).lower() or "no space" in str(error).lower():
+            raise OSError(28, "No space left on device") from error
+        raise
+
+
+def is_whole(directory: Path) -> bool:
+    """Whether every file that the manifest lists is there with the bytes it was written with."""
+    try:
+        manifest = read_json(directory / MANIFEST)
+        return WEIGHTS in manifest and all(
+            "/" not in name and sha256(directory / name) == digest for name, digest in manifest.items()
+        )
+    except (UserError, OSError, TypeError, AttributeError):
+        return False
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The checkpoint directories of a run that have a manifest, oldest first. ``is_whole`` tells whether it holds."""
+    found = []
+    for directory in (run / "checkpoints").glob("step-*"):
+        number = directory.name.removeprefix("step-")
+        if number.isdigit() and (directory / MANIFEST).is_file():
+            found.append((int(number), directory))
+    return [directory for _, directory in sorted(found)]
+
+
+def newest(run: Path) -> Path | None:
+    """The newest whole checkpoint of a run, or ``None``."""
+    return next((one for one in reversed(checkpoints(run)) if is_whole(one)), None)
+
+
+def best(run: Path) -> Path | None:
+    """The whole checkpoint with the lowest validation loss (the newest when none was evaluated), or ``None``."""
+    whole = [one for one in checkpoints(run) if is_whole(one)]
+    judged = [(loss, one) for one in whole if (loss := read_json(one / STATE).get("val_loss")) is not None]
+    return min(judged)[1] if judged else whole[-1] if whole else None
+
+
+def resolve(run: str | Path) -> Path:
+    """The checkpoint directory that ``run`` means: ``starter``, a run directory (its best), or a checkpoint itself."""
+    path = STARTER if str(run) == "starter" else Path(run)
+    if not path.is_dir():
+        raise UserError(f"There is no run at {run}; give a run directory, a checkpoint directory, or the word starter.")
+    if (path / MANIFEST).is_file():
+        if not is_whole(path):
+            raise UserError(f"The checkpoint {path} is damaged: a file does not match its manifest; use another one.")
+        return path
+    found = best(path)
+    if found is None:
+        if (path / "config.yaml").is_file():
+            raise UserError(f"The run {run} has no checkpoint yet; train it, or wait until it saves its first one.")
+        raise UserError(f"{run} is not a run: it has no config.yaml and no checkpoints; give a run directory.")
+    return found
+
+
+def run_of(checkpoint: Path) -> Path:
+    """The run directory that a checkpoint directory lies in."""
+    return checkpoint.absolute().parent.parent
+
+
+def load(run: str | Path, *, device: str = "cpu") -> Loaded:
+    """Build the model of ``run`` (see ``resolve``) in evaluation mode. Raises ``UserError`` for what does not fit."""
+    checkpoint = resolve(run)
+    directory = run_of(checkpoint)
+    config = read_config(directory)
+    tokenizer = load_tokenizer(directory / "tokenizer.json")
+    shape = from_dict(ModelConfig, config["model"], where="model.")
+    if shape.vocab_size != tokenizer.vocab_size:
+        raise UserError(
+            f"The model knows {shape.vocab_size} tokens, but its tokenizer has {tokenizer.vocab_size}; "
+            "the files do not belong together."
+        )
+    model = load_weights(shape, checkpoint / WEIGHTS).to(device)
+    state = read_json(checkpoint / STATE) if (checkpoint / STATE).is_file() else {}
+    return Loaded(model.eval(), tokenizer, config, directory, checkpoint, state)
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """A run's ``config.yaml`` as plain values, with at least ``model`` in it."""
+    config = read_yaml(run / "config.yaml")
+    if not isinstance(config, dict) or not isinstance(config.get("model"), dict):
+        raise UserError(f"{run.name}/config.yaml does not describe a Microformer model.")
+    return config
+
+
+def load_weights(config: ModelConfig, path: Path) -> Transformer:
+    """A model of this shape with the weights of a file, after checking names, shapes, types, size and finiteness."""
+    with torch.device("meta"):
+        model = Transformer(config)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    tensors = load_tensors(path, expected)
+    if any(not bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise UserError(f"{path.name} holds values that are not finite numbers; these weights cannot be used.")
+    with _generator_kept():
+        model = Transformer(config)
+    model.load_state_dict(tensors)
+    return model
+
+
+def load_tensors(path: Path, expected: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Tensor]:
+    """Tensors of a safetensors file. With ``expected``, exactly these names and shapes in a float type, as fp32.
+
+    The header is read and checked before any memory is asked for.
+    """
+    header = read_header(path)
+    if expected is not None:
+        names = {name for name in header if name != "__metadata__"}
+        if names != set(expected):
+            odd = sorted(names ^ set(expected))[0]
+            raise UserError(f"{path.name} does not fit its configuration: the weight {odd} is missing or unknown.")
+        for name, shape in expected.items():
+            if tuple(header[name]["shape"]) != shape or header[name]["dtype"] not in ("F32", "F16", "BF16"):
+                raise UserError(
+                    f"{path.name} does not fit its configuration: {name} is {header[name]['shape']} of "
+                    f"{header[name]['dtype']}, but must be {list(shape)} of floats."
+                )
+    try:
+        tensors = load_file(path)
+    except Exception as error:  # whatever the library finds wrong, the file is not usable
+        raise UserError(f"{path.name} cannot be read as safetensors: {error}.") from error
+    return tensors if expected is None else {name: tensor.float() for name, tensor in tensors.items()}
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a safetensors file: names, types and shapes; refuses duplicates and absurd sizes."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > MAX_HEADER_BYTES:
+                raise ValueError
+            header = json.loads(file.read(length), object_pairs_hook=_without_duplicates)
+        count = 0
+        for name, entry in header.items():
+            if name != "__metadata__":
+                size = 1
+                for side in entry["shape"]:
+                    size *= int(side)
+                count += size
+                if size < 0 or not isinstance(entry["dtype"], str):
+                    raise ValueError
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path}.") from None
+    except (ValueError, struct.error, KeyError, TypeError, RecursionError):
+        raise UserError(f"{path.name} is not a safetensors file.") from None
+    if count > MAX_PARAMETERS:
+        raise UserError(f"{path.name} holds {count:,} numbers, more than the {MAX_PARAMETERS:,} that are allowed.")
+    return header
+
+
+def base_hash(model: Transformer) -> str:
+    """SHA-256 of every weight: what a session was taught on."""
+    return _hash(weights_of(model).items())
+
+
+def core_hash(model: Transformer) -> str:
+    """SHA-256 of the weights without the long-term adapters (and without which tokens are open)."""
+    kept = weights_of(model).items()
+    return _hash((name, tensor) for name, tensor in kept if ".long_term." not in name and name != "logit_bias")
+
+
+def long_term_hash(model: Transformer) -> str:
+    """SHA-256 of the long-term adapters."""
+    return _hash((name, tensor) for name, tensor in weights_of(model).items() if ".long_term." in name)
+
+
+def _hash(named: Iterable[tuple[str, Tensor]]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(named, key=lambda pair: pair[0]):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a name stands twice")
+    return dict(pairs)
+
+
+def _generator_kept() -> Any:
+    """Building a model draws random weights that are then replaced; callers' random numbers must not notice."""
+    return torch.random.fork_rng(devices=[])
