@@ -1,0 +1,61 @@
+"""Files appear whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from microformer.errors import UserError
+from microformer.files import append_json_line, directory_written_whole, read_json, read_json_lines, write_json
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"a": float("nan")})
+    assert read_json(path) == {"a": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_directory_that_fails_half_way_vanishes(tmp_path: Path) -> None:
+    target = tmp_path / "whole"
+
+    def write_half() -> None:
+        with directory_written_whole(target) as beside:
+            (beside / "first").write_text("1")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_exists_is_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "whole"
+    for text in ("1", "2"):
+        with directory_written_whole(target) as beside:
+            (beside / text).write_text(text)
+    assert [file.name for file in target.iterdir()] == ["2"]
+    assert [file.name for file in tmp_path.iterdir()] == ["whole"]
+
+
+def test_lines_are_read_from_where_the_last_reading_ended_and_a_torn_one_waits(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    append_json_line(path, {"a": 1})
+    rows, place = read_json_lines(path)
+    assert rows == [{"a": 1}]
+    append_json_line(path, {"a": 2})
+    with path.open("a") as file:
+        file.write('{"a":')
+    rows, place = read_json_lines(path, place)
+    assert rows == [{"a": 2}]
+    with path.open("a") as file:
+        file.write(" 3}\n")
+    assert read_json_lines(path, place)[0] == [{"a": 3}]
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000])
+def test_what_is_not_json_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(UserError, match=r"a\.json is not valid JSON"):
+        read_json(tmp_path / "a.json")
