@@ -1,9 +1,12 @@
 """Settings of a training run, and the complete configuration that a run keeps in its ``config.yaml``."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from microformer.errors import UserError
 from microformer.model.config import ModelConfig
-from microformer.settings import check, setting
+from microformer.settings import check, from_dict, setting
 
 OPTIMIZERS = ("adamw", "muon")
 SCHEDULES = ("cosine", "linear", "wsd", "one_cycle", "constant")
@@ -18,7 +21,11 @@ class TrainConfig:
         None, "Stop after this many passes over the text (instead of steps).", above=0, maximum=1e6
     )
     max_minutes: float | None = setting(
-        None, "Stop after this many minutes; the learning rate follows the clock.", above=0, maximum=1e6, unit="minutes"
+        None,
+        "Stop after this many minutes (instead of steps); the learning rate follows the clock.",
+        above=0,
+        maximum=1e6,
+        unit="minutes",
     )
     batch_size: int = setting(32, "Sequences in each step.", minimum=1, maximum=65536)
     gradient_accumulation: int = setting(
@@ -66,3 +73,25 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainConfig = field(default_factory=TrainConfig)
     about: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values of every setting, as they stand in ``config.yaml``."""
+        return {"about": self.about, "model": asdict(self.model), "training": asdict(self.training)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":
+        """Read what ``to_dict`` or a preset holds; what is left out keeps its default.
+
+        Raises ``UserError`` with the name of a setting that is unknown or out of its range.
+        """
+        if not isinstance(values, Mapping) or not values.keys() <= {"about", "model", "training"}:
+            raise UserError("A configuration has the parts about, model and training, and no others.")
+        parts = {name: values.get(name) or {} for name in ("model", "training")}
+        for name, part in parts.items():
+            if not isinstance(part, Mapping):
+                raise UserError(f"{name} is {part!r}, but must be a list of settings, one on each line.")
+        return cls(
+            model=from_dict(ModelConfig, parts["model"], where="model."),
+            training=from_dict(TrainConfig, parts["training"], where="training."),
+            about=str(values.get("about") or ""),
+        )
