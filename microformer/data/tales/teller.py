@@ -1,0 +1,207 @@
+"""Telling a story: choose people, things and a theme, move the things about, and remember where they are."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from microformer.data.tales.lexicon import Lexicon, Pattern, Place, Slots, Theme, Thing, load
+from microformer.data.tales.story import Question, Story
+
+T = TypeVar("T")
+
+ASKED = 0.6  # share of a corpus's stories that are followed by their questions
+MOVES = (0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4)  # of the first thing
+FEW_MOVES = (0, 0, 0, 1, 1, 2)  # of the second thing; a third one stays where it is
+SENTENCES = 4  # in the middle of a story; the moves come first
+
+
+def stories(seed: int) -> Iterator[Story]:
+    """An endless stream of stories; the same seed tells the same ones."""
+    rand = random.Random(seed).random
+    lexicon = load()
+    while True:
+        yield _Telling(lexicon, rand).story()
+
+
+def corpus(size_bytes: int, seed: int) -> Iterator[str]:
+    """Documents of together about ``size_bytes`` UTF-8 bytes, most with their questions asked and answered.
+
+    Stops with the document that reaches the size, so a corpus is never smaller than asked for and hardly bigger.
+    """
+    rand = random.Random(f"questions {seed}").random
+    told = 0
+    for story in stories(seed):
+        if told >= size_bytes:
+            return
+        document = story.told(with_questions=rand() < ASKED)
+        told += len(document)  # the lexicon is ASCII: a character is a byte
+        yield document
+
+
+class _Tracked:
+    """A thing of a story, where it is now, how often it was moved, and who moved it last (as the {A} of a view)."""
+
+    __slots__ = ("mover", "moves", "place", "thing")
+
+    def __init__(self, thing: Thing) -> None:
+        self.thing = thing
+        self.place = Place("", "")
+        self.moves = 0
+        self.mover: Slots | None = None
+
+
+class _Telling:
+    """One story being told. ``ab`` has the first person as {A} and the second as {B}; ``ba`` the other way round."""
+
+    def __init__(self, lexicon: Lexicon, rand: Callable[[], float]) -> None:
+        self.lexicon = lexicon
+        self.rand = rand
+        self.sentences: list[str] = []
+        self.spoken_of: Slots | None = None  # the view whose {A} alone was the subject of the last sentence
+        self.last_mentioned = ""
+        self.visited: set[Place] = set()
+        self.said: set[int] = set()
+        self.reasons_given = int(rand() * 3)
+        self.theme: Theme = self.choose(lexicon.themes)
+        self.ab, self.ba = self.cast()
+
+    def choose(self, options: Sequence[T]) -> T:
+        return options[int(self.rand() * len(options))]
+
+    def cast(self) -> tuple[Slots, Slots]:
+        """Two people and an animal, as slots to fill patterns with."""
+        first = self.choose(self.lexicon.people)
+        second = self.choose(self.lexicon.people)
+        while second is first:
+            second = self.choose(self.lexicon.people)
+        animal = {"animal": self.choose(self.lexicon.animals)}
+        ab = {**first[0], **second[1], **animal}
+        ba = {**second[0], **first[1], **animal}
+        moods = self.choose(self.lexicon.moods), self.choose(self.lexicon.moods)
+        ab["A:mood"] = ba["B:mood"] = f"{moods[0]} {ab['A:role']}"
+        ab["B:mood"] = ba["A:mood"] = f"{moods[1]} {ba['A:role']}"
+        return ab, ba
+
+    def say(self, patterns: Sequence[Pattern], slots: Slots) -> None:
+        """Add a sentence not said before in this story; who was just spoken of alone may be *he* or *she*."""
+        chosen = self.choose(patterns)
+        while id(chosen) in self.said:
+            chosen = self.choose(patterns)
+        self.said.add(id(chosen))
+        if chosen.pronoun and self.spoken_of is slots and self.rand() < 0.6:
+            self.sentences.append(chosen.pronoun.fill(slots))
+        else:
+            self.sentences.append(chosen.plain.fill(slots))
+        self.spoken_of = slots if chosen.alone else None
+
+    def story(self) -> Story:
+        """A beginning, a middle and an end, each a paragraph, and the questions."""
+        tracked = self.things()
+        paragraphs = [self.paragraph(part, tracked) for part in (self.beginning, self.middle, self.ending)]
+        questions = [self.question(one) for one in tracked]
+        if self.rand() < 0.5:
+            questions.reverse()
+        return Story("\n".join(paragraphs), tuple(questions))
+
+    def things(self) -> list[_Tracked]:
+        """One to three things that cannot be mistaken for each other."""
+        count = 1 + (self.rand() < 0.75) + (self.rand() < 0.1)
+        chosen: list[Thing] = []
+        while len(chosen) < count:
+            thing = self.choose(self.lexicon.things)
+            if all(thing.noun != other.noun and thing.look != other.look for other in chosen):
+                chosen.append(thing)
+        return [_Tracked(thing) for thing in chosen]
+
+    def paragraph(self, part: Callable[[list[_Tracked]], None], tracked: list[_Tracked]) -> str:
+        self.sentences = []
+        self.spoken_of = None  # a paragraph begins with a name
+        part(tracked)
+        return " ".join(self.sentences)
+
+    def beginning(self, tracked: list[_Tracked]) -> None:
+        self.say(self.lexicon.open, self.ab)
+        self.say(self.lexicon.friend, self.ab)
+        for one in tracked:
+            self.place(one, self.lexicon.places, self.ab)
+            self.say(self.lexicon.have, self.ab)
+        self.say(self.theme.begin, self.ab)
+
+    def middle(self, tracked: list[_Tracked]) -> None:
+        """The moves in any order, with small events and scenes between them."""
+        moving = [tracked[0]] * self.choose(MOVES)
+        if len(tracked) > 1:
+            moving += [tracked[1]] * min(self.choose(FEW_MOVES), 4 - len(moving))
+        beats: list[_Tracked | None] = [*moving, *[None] * (SENTENCES - len(moving) - (len(tracked) > 2))]
+        for left in range(len(beats) - 1, 0, -1):  # random.shuffle costs as much as all the rest
+            other = int(self.rand() * (left + 1))
+            beats[left], beats[other] = beats[other], beats[left]
+        for beat in beats:
+            if beat is not None:
+                self.move(beat)
+            elif self.rand() < 0.35:
+                self.scene(tracked)
+            else:
+                self.say(self.theme.middle if self.rand() < 0.5 else self.theme.events, self.ab)
+
+    def ending(self, tracked: list[_Tracked]) -> None:
+        if self.rand() < 0.5:
+            self.scene(tracked)
+        self.say(self.theme.end, self.ab)
+        if self.rand() < 0.35:
+            self.say(self.lexicon.endings, self.ab)
+
+    def move(self, one: _Tracked) -> None:
+        """Somebody moves a thing to a place where nothing of this story has been."""
+        chance = self.rand()
+        mover: Slots | None = self.ab if chance < 0.7 else self.ba
+        if self.theme.mischief and self.rand() < 0.4:
+            patterns, mover = self.lexicon.by_animal, None
+        elif one.mover and chance < 0.5:
+            patterns, mover = self.lexicon.same_again, one.mover
+        elif one.mover and chance > 0.5:
+            patterns, mover = self.lexicon.other_again, self.ba if one.mover is self.ab else self.ab
+        elif chance < 0.35:
+            patterns = self.lexicon.reasoned  # always by the first person, whose reasons the theme gives
+            self.ab["why"] = self.theme.reasons[self.reasons_given % len(self.theme.reasons)].fill(self.ab)
+            self.reasons_given += 1
+        else:
+            patterns = self.lexicon.moves
+        one.mover = mover
+        one.moves += 1
+        self.place(one, self.choose(self.theme.places), mover or self.ab)
+        self.say(patterns, mover or self.ab)
+
+    def place(self, one: _Tracked, places: Sequence[Place], slots: Slots) -> None:
+        """Put a thing somewhere new and fill the slots that tell of it."""
+        place = self.choose(places)
+        while place in self.visited:
+            place = self.choose(places)
+        self.visited.add(place)
+        one.place = place
+        slots.update(one.thing.forms)
+        self.mention(place, slots)
+
+    def scene(self, tracked: list[_Tracked]) -> None:
+        """Something that happens where none of the tracked things is."""
+        patterns, places = self.choose(self.theme.scenes)
+        place = self.choose(places)
+        while any([one.place is place for one in tracked]):
+            place = self.choose(places)
+        self.mention(place, self.ab)
+        self.say(patterns, self.ab)
+
+    def mention(self, place: Place, slots: Slots) -> None:
+        self.last_mentioned = slots["P:at"] = place.at
+        slots["P:to"] = place.to
+
+    def question(self, one: _Tracked) -> Question:
+        slots = {**one.thing.forms, "P:at": one.place.at}
+        return Question(
+            text=self.choose(self.lexicon.ask).plain.fill(slots),
+            answer=self.choose(self.lexicon.answer).plain.fill(slots),
+            thing=one.thing.forms["X"],
+            place=one.place.at,
+            moves=one.moves,
+            last_mentioned=self.last_mentioned,
+        )
