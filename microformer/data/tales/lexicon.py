@@ -34,7 +34,7 @@ class Form(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """A compiled pattern. ``pronoun`` is the form for when {A} was just spoken of, ``alone`` says nobody else is in it."""
+    """A compiled pattern: ``pronoun`` is its form for when {A} was just spoken of, ``alone`` that nobody else is in it."""
 
     plain: Form
     pronoun: Form | None

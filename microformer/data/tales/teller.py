@@ -186,7 +186,7 @@ class _Telling:
         """Something that happens where none of the tracked things is."""
         patterns, places = self.choose(self.theme.scenes)
         place = self.choose(places)
-        while any([one.place is place for one in tracked]):
+        while any(one.place is place for one in tracked):
             place = self.choose(places)
         self.mention(place, self.ab)
         self.say(patterns, self.ab)
