@@ -1,0 +1,204 @@
+/* A run as it happens: progress, numbers in words, curves and samples.
+
+   The browser asks the server for what it lacks, once a second and only while it can be seen, so nothing here depends
+   on a session or a queue: a reload or a restart of the server finds its way back by itself. The template around this
+   script is constant, so Gradio never touches these nodes, and a zoom or a hidden curve survives every update.
+
+   `props.value` is {"visitor": the visitor's secret, "shown": a run's id, "runs": [ids whose curves are drawn]}.
+   `server.follow(request)` answers with the rows each run has gained; microformer/ui/actions/runs.py describes both. */
+
+const POINTS_MOST = 4000; // a curve of a long run is thinned beyond this
+const find = (name) => element.querySelector(`[data-part="${name}"]`);
+const asked = () => {
+  const value = props.value || {};
+  return { visitor: value.visitor ?? null, shown: value.shown ?? null, runs: [...(value.runs ?? [])] };
+};
+
+const CHARTS = [
+  { part: "loss", lines: [["loss", "training", 1.2, "solid"], ["val_loss", "validation", 2.4, "solid"]] },
+  { part: "bits_per_byte", lines: [["bits_per_byte", "", 2, "solid"]] },
+  { part: "lr", lines: [["lr", "", 2, "solid"]] },
+  { part: "grad_norm", lines: [["grad_norm", "", 1.2, "solid"]] },
+];
+const COLUMNS = ["loss", "val_loss", "bits_per_byte", "lr", "grad_norm"];
+
+let curves = {}; // run id -> {name, colour, next, step: [], loss: [], …}
+let selection = ""; // which runs are drawn, to notice a change
+let samples = { run: null, count: 0 };
+let signature = null;
+let spoken = 0;
+let busy = false;
+let revision = 0;
+let updates = 0;
+
+const theme = () => {
+  const dark = document.body.classList.contains("dark");
+  return { grid: dark ? "#3f3f46" : "#e4e4e7", ink: dark ? "#e4e4e7" : "#3f3f46", paper: dark ? "#27272a" : "#ffffff" };
+};
+
+const layout = (small) => {
+  const { grid, ink, paper } = theme();
+  const axis = { gridcolor: grid, zerolinecolor: grid, automargin: true };
+  return {
+    uirevision: selection.split(" ")[0] || "none",
+    datarevision: ++revision,
+    autosize: true,
+    hovermode: "x unified",
+    margin: small ? { l: 44, r: 8, t: 6, b: 30 } : { l: 50, r: 8, t: 10, b: 40 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { color: ink, size: small ? 11 : 12, family: "system-ui, sans-serif" },
+    hoverlabel: { bgcolor: paper, font: { color: ink } },
+    showlegend: !small,
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+    xaxis: { ...axis, title: small ? undefined : { text: "step" }, rangemode: "tozero" },
+    yaxis: { ...axis, title: small ? undefined : { text: "loss" } },
+  };
+};
+
+const traces = (chart, small) => {
+  const drawn = [];
+  for (const curve of Object.values(curves)) {
+    for (const [column, kind, width, dash] of chart.lines) {
+      const x = [];
+      const y = [];
+      curve.step.forEach((step, i) => {
+        const value = curve[column][i];
+        if (value !== null) { x.push(step); y.push(value); }
+      });
+      if (!x.length) continue;
+      const sparse = column === "val_loss" || column === "bits_per_byte";
+      drawn.push({
+        x, y, type: "scatter", name: kind ? `${curve.name}: ${kind}` : curve.name,
+        mode: sparse ? "lines+markers" : "lines", marker: { size: small ? 4 : 6 },
+        opacity: column === "loss" ? 0.55 : 1, line: { width, dash, color: curve.colour }, marker_color: curve.colour,
+      });
+    }
+  }
+  return drawn;
+};
+
+const options = {
+  displaylogo: false,
+  displayModeBar: false,
+  responsive: false,
+  doubleClick: "reset+autosize",
+};
+
+const draw = () => {
+  for (const chart of CHARTS) {
+    const place = find(chart.part);
+    if (!place || place._dragging) continue; // drawing in mid-drag makes a pan jump
+    const small = chart.part !== "loss";
+    Plotly.react(place, traces(chart, small), layout(small), options);
+  }
+  find("loss").dataset.updates = ++updates;
+};
+
+const thin = (curve) => {
+  if (curve.step.length <= POINTS_MOST) return;
+  const last = curve.step.length - 1;
+  const kept = curve.step.map((_, i) => i % 2 === 0 || i === last || curve.val_loss[i] !== null);
+  for (const column of ["step", ...COLUMNS]) curve[column] = curve[column].filter((_, i) => kept[i]);
+};
+
+const grow = (id, news) => {
+  let curve = curves[id];
+  if (!curve || news.again) {
+    curve = curves[id] = { step: [], ...Object.fromEntries(COLUMNS.map((column) => [column, []])) };
+  }
+  const renamed = curve.name !== news.name || curve.colour !== news.colour;
+  Object.assign(curve, { name: news.name, colour: news.colour, next: news.next });
+  curve.step.push(...news.rows.step);
+  for (const column of COLUMNS) curve[column].push(...news.rows[column]);
+  thin(curve);
+  return renamed || news.again || news.rows.step.length > 0;
+};
+
+const tell = (shown) => {
+  element.firstElementChild.dataset.state = shown ? shown.state : "none";
+  for (const place of element.querySelectorAll("[data-word]")) {
+    const text = shown ? (shown.words[place.dataset.word] ?? "") : "";
+    if (place.textContent !== text) place.textContent = text;
+  }
+  const bar = find("bar");
+  const share = shown ? shown.fraction : 0;
+  bar.style.setProperty("--share", `${100 * share}%`);
+  bar.setAttribute("aria-valuenow", Math.round(100 * share));
+  const advice = (shown ? shown.advice : []).join("\n");
+  const list = find("advice");
+  if (list.dataset.said !== advice) {
+    list.dataset.said = advice;
+    list.replaceChildren(...advice.split("\n").filter(Boolean).map((sentence) => {
+      const item = document.createElement("li");
+      item.textContent = sentence;
+      return item;
+    }));
+  }
+};
+
+const show_samples = (shown) => {
+  const list = find("samples");
+  if (!shown || shown.samples_from === 0) list.replaceChildren();
+  for (const sample of shown ? shown.samples : []) {
+    const item = document.createElement("li");
+    const step = document.createElement("span");
+    const prompt = document.createElement("b");
+    step.textContent = sample.when;
+    prompt.textContent = sample.prompt;
+    const text = document.createElement("p");
+    text.append(prompt, sample.text);
+    item.append(step, text);
+    list.prepend(item);
+  }
+  samples.count = shown ? shown.samples_next : 0;
+  find("samples_none").hidden = list.childElementCount > 0;
+};
+
+const visible = () => !document.hidden && element.offsetParent !== null;
+
+const pull = async () => {
+  if (busy || !visible()) return;
+  busy = true;
+  try {
+    const want = asked();
+    const now = [want.shown, ...want.runs].join(" ");
+    if (now !== selection) {
+      selection = now;
+      curves = Object.fromEntries(Object.entries(curves).filter(([id]) => want.runs.includes(id)));
+      spoken = 0;
+    }
+    if (samples.run !== want.shown) samples = { run: want.shown, count: 0 };
+    const cursors = Object.fromEntries(want.runs.map((id) => [id, curves[id]?.next ?? 0]));
+    const news = await server.follow({ ...want, runs: cursors, samples: samples.count });
+    if ([asked().shown, ...asked().runs].join(" ") !== now) return; // another choice was made in the meantime
+    let changed = Object.keys(curves).length !== Object.keys(news.runs).length;
+    curves = Object.fromEntries(Object.entries(curves).filter(([id]) => id in news.runs));
+    for (const [id, gained] of Object.entries(news.runs)) changed = grow(id, gained) || changed;
+    tell(news.shown);
+    show_samples(news.shown);
+    if (changed || !find("loss").data) draw();
+    if (signature !== null && signature !== news.signature) trigger("moved");
+    signature = news.signature;
+    if (Date.now() - spoken > 15000) { // a screen reader is not to be chattered at
+      find("say").textContent = news.say;
+      spoken = Date.now();
+    }
+  } catch (error) {
+    find("say").textContent = "Waiting for the server …";
+    spoken = 0;
+  } finally {
+    busy = false;
+  }
+};
+
+watch("value", () => { find("say").textContent = ""; spoken = 0; pull(); });
+new ResizeObserver(() => {
+  if (!element.offsetWidth) return;
+  for (const chart of CHARTS) if (find(chart.part).data) Plotly.Plots.resize(find(chart.part));
+  pull();
+}).observe(element);
+new MutationObserver(() => find("loss").data && draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+document.addEventListener("visibilitychange", pull);
+const timer = setInterval(() => (element.isConnected ? pull() : clearInterval(timer)), 1000);
+pull();
