@@ -50,6 +50,9 @@ class TrainConfig:
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     compile: str = setting("auto", "Compile the model first; pays off in long runs.", choices=("auto", "on", "off"))
+    device: str = setting(
+        "auto", "Where to train; auto takes a GPU where there is one.", choices=("auto", "cpu", "cuda")
+    )
     eval_every: int = setting(100, "Steps between evaluations on the validation text.", minimum=1, maximum=100_000_000)
     checkpoint_every: int = setting(500, "Steps between saved checkpoints.", minimum=1, maximum=100_000_000)
     patience: int | None = setting(

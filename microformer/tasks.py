@@ -1,0 +1,55 @@
+"""What a model is trained to do: how a batch is turned into a loss, and what its errors are called.
+
+A task knows models and batches, not training; the loop and the evaluation know tasks only through ``Task``.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a model does on held-out text; each number is better when lower.
+
+    ``loss`` is nats per predicted token, ``perplexity`` is e to its power. ``bits_per_byte`` is what the text would
+    take if the model compressed it, per byte of UTF-8: the one that can be compared between tokenizers.
+    """
+
+    loss: float
+    perplexity: float
+    bits_per_byte: float
+
+
+class Task(Protocol):
+    """A loss over batches of ``(inputs, targets)`` and its name for people."""
+
+    def loss(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of a batch, a scalar with gradients."""
+        ...
+
+    def total(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[Tensor, int]:
+        """The summed loss of a batch (a scalar) and over how many predictions it was summed."""
+        ...
+
+
+@dataclass(frozen=True)
+class LanguageModelling:
+    """Predict each token's successor. *Shape:* inputs and targets (batch, seq) of int64."""
+
+    def loss(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(model(inputs).flatten(0, 1).float(), targets.flatten())
+
+    def total(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[Tensor, int]:
+        logits = model(inputs).flatten(0, 1).float()
+        return F.cross_entropy(logits, targets.flatten(), reduction="sum"), targets.numel()
+
+
+def summarise(nats: float, tokens: int, bytes_predicted: float) -> Evaluation:
+    """Total nats over ``tokens`` predictions that stand for ``bytes_predicted`` bytes of text, as an evaluation."""
+    loss = nats / max(tokens, 1)
+    perplexity = math.exp(loss) if loss < 700 else math.inf
+    return Evaluation(loss, perplexity, nats / math.log(2) / max(bytes_predicted, 1.0))

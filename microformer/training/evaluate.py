@@ -1,0 +1,69 @@
+"""How well a model does on text it was not trained on."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from microformer.data.datasets import Dataset
+from microformer.model.memory import Memory
+from microformer.model.transformer import Transformer
+from microformer.tasks import Evaluation, LanguageModelling, Task, summarise
+
+
+def evaluate(
+    model: Transformer,
+    dataset: Dataset,
+    *,
+    session: Memory | None = None,
+    context: int | None = None,
+    batch_size: int = 16,
+    max_windows: int | None = None,
+    task: Task | None = None,
+    arithmetic: contextlib.AbstractContextManager[Any] | None = None,
+) -> Evaluation:
+    """The model's loss over a dataset's validation split, in contiguous windows of its context.
+
+    The whole split, unless ``max_windows`` says how many windows at its beginning. A ``session`` is used for every
+    token. Dropout is off while it runs; ``arithmetic`` is the number format (fp32 unless given).
+    """
+    task = task or LanguageModelling()
+    context = context or model.config.max_seq_len
+    windows: Iterable[tuple[Tensor, Tensor]] = dataset.validation_windows(context, batch_size)
+    if max_windows is not None:
+        windows = islice(windows, max(1, max_windows // batch_size))
+    device = next(model.parameters()).device
+    called = model if session is None else _WithSession(model, session)
+    nats, tokens = torch.zeros((), dtype=torch.float64, device=device), 0
+    with evaluating(model), torch.inference_mode(), arithmetic or contextlib.nullcontext():
+        for inputs, targets in windows:
+            summed, count = task.total(called, inputs.to(device), targets.to(device))
+            nats += summed
+            tokens += count
+    return summarise(float(nats), tokens, dataset.info.val_bytes * tokens / max(dataset.info.val_tokens - 1, 1))
+
+
+class _WithSession(nn.Module):
+    """A model that reads everything through one session."""
+
+    def __init__(self, model: Transformer, session: Memory) -> None:
+        super().__init__()
+        self.model, self.session = model, session
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        logits: Tensor = self.model(tokens, session=self.session)
+        return logits
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Dropout is off inside."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

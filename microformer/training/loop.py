@@ -1,0 +1,185 @@
+"""The training loop: take a step, look at it, evaluate, save, until the budget is spent or somebody says stop.
+
+It knows the model through a ``Task``, devices through a ``Runtime``, and the world through the run's directory.
+"""
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from microformer.data.datasets import Dataset
+from microformer.errors import UserError
+from microformer.training.config import RunConfig
+from microformer.training.progress import Due
+from microformer.training.run_directory import Run
+from microformer.training.schedules import learning_rate_factor
+from microformer.training.setup import Job, set_up
+from microformer.training.watch import Diverged, Judge, Metrics, save, write_sample
+
+SAVE_SECONDS = 30.0
+"""A running trainer saves at least this often."""
+
+
+def to_stderr(line: str) -> None:
+    """Where the trainer tells a person at the terminal how it goes."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def train(
+    config: RunConfig,
+    data: Path,
+    run: Path,
+    *,
+    resume: bool = False,
+    init: Path | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    report: Callable[[str], None] = to_stderr,
+) -> None:
+    """Train a model on a prepared dataset into a run directory, or go on with one (``resume``).
+
+    ``init`` names a run whose weights to start from. Ends by itself when the budget is spent, after SIGTERM or Ctrl-C,
+    or when the run is asked to stop; the last step is always saved. Raises ``UserError`` for what cannot be done, and
+    ``Diverged``.
+    """
+    dataset = Dataset.open(Path(data))
+    directory = Run(Path(run))
+    directory.path.mkdir(parents=True, exist_ok=True)
+    with directory.lock(), stop_signals() as stopping:
+        job = set_up(config, dataset, directory, resume=resume, init=init, report=report)
+        try:
+            directory.write_status("running", job.progress.step)
+            state, message = run_steps(job, stopping, clock, report)
+        except BaseException as error:
+            state = "diverged" if isinstance(error, Diverged) else "failed"
+            with contextlib.suppress(UserError):  # the disk may be full: that is then what is told
+                directory.write_status(state, job.progress.step, str(error) or type(error).__name__)
+            raise
+        directory.write_status(state, job.progress.step, message)
+        report(message)
+
+
+def run_steps(
+    job: Job, stopping: threading.Event, clock: Callable[[], float], report: Callable[[str], None]
+) -> tuple[str, str]:
+    """Do steps until the run is over; returns its final state and a sentence."""
+    progress, training, budget = job.progress, job.training, job.budget
+    metrics, judge = Metrics(job), Judge(job)
+    save_due = Due(training.checkpoint_every, SAVE_SECONDS, progress.step, progress.seconds)
+    began = clock() - progress.seconds
+    reserve = 0.0
+    job.model.train()
+    while budget.done(progress.step, progress.seconds, reserve) < 1:
+        factor = learning_rate_factor(
+            training.schedule,
+            done=budget.done(progress.step, progress.seconds, reserve),
+            step=progress.step + 1,
+            warmup_steps=budget.warmup(training.warmup_steps),
+            floor=training.min_learning_rate,
+        )
+        loss, norm = take_step(job, factor)
+        metrics.add(loss)
+        progress.advance(job.tokens_per_step, clock() - began)
+
+        over = budget.done(progress.step, progress.seconds, reserve) >= 1
+        asked = stopping.is_set() or job.run.stop_requested()
+        judging = over or progress.step % training.eval_every == 0
+        saving = over or asked or save_due.now(progress.step, progress.seconds)
+        if not (judging or saving or metrics.is_due()):
+            continue
+        row = metrics.row(training.learning_rate * factor, norm)
+        reserve = judge.reserve(row["tokens_per_second"])
+        if judging:
+            judged, better = judge.judge(last=over)
+            row |= judged
+            saving = saving or better or job.tired
+        job.run.append_metrics(row)
+        if judging:
+            report(describe(row, job))
+            write_sample(job)
+        if saving:
+            save(job)
+            save_due.done(progress.step, progress.seconds)
+            job.run.write_status("running", progress.step)
+        if asked and not over:
+            return "stopped", f"Stopped at step {progress.step}; resume goes on from there."
+        if job.tired:
+            break
+        progress.seconds = clock() - began
+        metrics.restart_clock()
+    return "finished", closing_words(job)
+
+
+def take_step(job: Job, factor: float) -> tuple[Tensor, Tensor]:
+    """One optimizer step; returns the batch's loss and the norm of the gradient, still on the device.
+
+    Batches and dropout depend on nothing but the seed and the step, which is what makes a resume exact.
+    """
+    training, runtime, step = job.training, job.runtime, job.progress.step + 1
+    torch.manual_seed(training.seed * 1_000_003 + step)
+    inputs, targets = job.dataset.batch("train", training.batch_size, job.context, training.seed, step)
+    inputs, targets = inputs.to(runtime.device), targets.to(runtime.device)
+    parts = training.gradient_accumulation
+    total = torch.zeros((), device=runtime.device)
+    for some_inputs, some_targets in zip(inputs.chunk(parts), targets.chunk(parts), strict=True):
+        with runtime.arithmetic():
+            loss = job.task.loss(job.forward, some_inputs, some_targets) / parts
+        runtime.backward(loss)
+        total += loss.detach()
+    norm = runtime.clip(job.weights, training.grad_clip)
+    job.optimizer.step(factor)
+    for weight in job.weights:
+        weight.grad = None
+    return total, norm
+
+
+def describe(row: dict[str, Any], job: Job) -> str:
+    """An evaluation in one line, for the terminal."""
+    share = min(1.0, job.budget.done(row["step"], row["seconds"]))
+    return (
+        f"step {row['step']:,} ({share:.0%})  loss {row['loss']:.4f}  validation {row['val_loss']:.4f}  "
+        f"{row['bits_per_byte']:.3f} bits per byte  {row['tokens_per_second']:,.0f} tokens/s  {row['seconds']:.1f} s"
+    )
+
+
+def closing_words(job: Job) -> str:
+    """How a finished run ended, in a sentence."""
+    progress = job.progress
+    early = f" early, because {job.training.patience} evaluations brought nothing better," if job.tired else ""
+    best = (
+        "" if progress.best_loss is None else f"; best validation loss {progress.best_loss:.4f} at {progress.best_step}"
+    )
+    return f"Finished{early} at step {progress.step}{best}."
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set, so that the step in progress is finished and saved.
+
+    A second Ctrl-C interrupts at once. Outside the main thread, where signals do not arrive, it is never set.
+    """
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(number: int, frame: object) -> None:
+        event.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

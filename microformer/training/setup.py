@@ -1,0 +1,212 @@
+"""From a configuration to everything the loop needs: model, optimizer, runtime, all at the step to go on from."""
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from microformer import checkpoint
+from microformer.data.datasets import Dataset
+from microformer.data.tokenizers import load_tokenizer
+from microformer.errors import UserError
+from microformer.files import free_bytes, write_json
+from microformer.model.config import ModelConfig
+from microformer.model.profile import parameters_by_part
+from microformer.model.transformer import NEVER_SEEN, Transformer
+from microformer.settings import from_dict
+from microformer.tasks import LanguageModelling, Task
+from microformer.training.config import RunConfig, TrainConfig
+from microformer.training.optimizers import Optimizer, make_optimizer
+from microformer.training.precision import choose_precision
+from microformer.training.progress import Budget, Progress
+from microformer.training.run_directory import DATA, METRICS, SAMPLES, TOKENIZER, Run
+from microformer.training.runtime import PlainRuntime, Runtime, find_device
+
+FREE_BYTES = 50 * 2**20
+"""Space that must be left on the disk beside a run's checkpoints before it starts."""
+
+
+@dataclass
+class Job:
+    """A run in the making: what it is, and where it stands.
+
+    ``forward`` is what a training step calls: the model, or what the runtime made of it.
+    """
+
+    run: Run
+    config: RunConfig
+    dataset: Dataset
+    task: Task
+    runtime: Runtime
+    model: Transformer
+    forward: nn.Module
+    weights: list[nn.Parameter]
+    optimizer: Optimizer
+    progress: Progress
+    budget: Budget
+
+    @property
+    def training(self) -> TrainConfig:
+        return self.config.training
+
+    @property
+    def context(self) -> int:
+        return self.config.model.max_seq_len
+
+    @property
+    def tired(self) -> bool:
+        """Whether the validation loss has not improved for as long as the run's patience."""
+        patience = self.training.patience
+        return patience is not None and self.progress.evaluations_since_best >= patience
+
+    @property
+    def tokens_per_step(self) -> int:
+        return self.training.batch_size * self.context
+
+
+def set_up(
+    config: RunConfig, dataset: Dataset, run: Run, *, resume: bool, init: Path | None, report: Callable[[str], None]
+) -> Job:
+    """Make or re-open the run's directory and build all that its steps need. The caller holds the run's lock."""
+    resumed_from = checkpoint.newest(run.path) if resume else None
+    _refuse_what_cannot_work(config, dataset, run, resume=resume)
+    config, given = _resolve_model(config, dataset, run, init)
+    device = find_device(config.training.device)
+    config = _resolve_auto(config, run, device, report)
+    model = _build_model(config, dataset, given)
+    precision = config.training.precision
+    runtime = PlainRuntime(device, precision, compiled=config.training.compile == "on")
+    forward = runtime.set_up(model)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    arithmetic = torch.bfloat16 if precision == "bf16" else torch.float32
+    optimizer = make_optimizer(model, config.training, arithmetic=arithmetic)
+    progress = Progress()
+    if resumed_from is not None:
+        progress = restore(resumed_from, model, optimizer)
+    _write_directory(run, config, dataset, progress.step)
+    budget = Budget.of(
+        config.training, dataset.info.train_tokens, config.training.batch_size * config.model.max_seq_len
+    )
+    return Job(run, config, dataset, LanguageModelling(), runtime, model, forward, weights, optimizer, progress, budget)
+
+
+def restore(directory: Path, model: Transformer, optimizer: Optimizer) -> Progress:
+    """Put a checkpoint's weights and optimizer state in place, bit for bit, and say where the run stood."""
+    weights = checkpoint.load_tensors(directory / checkpoint.WEIGHTS)
+    model.load_state_dict(weights)
+    try:
+        optimizer.load_state(checkpoint.load_tensors(directory / checkpoint.OPTIMIZER))
+    except (KeyError, RuntimeError):
+        raise UserError(
+            f"{directory.parent.parent.name} cannot be resumed with these settings: its checkpoint belongs to another "
+            "optimizer; resume with the run's own config.yaml, or start a new run with --init."
+        ) from None
+    state = checkpoint.read_json(directory / checkpoint.STATE)
+    threads = state.get("threads")  # another number of threads adds up in another order: not the same bits
+    if isinstance(threads, int) and 1 <= threads <= (os.cpu_count() or 1):
+        torch.set_num_threads(threads)
+    return Progress.from_dict(state)
+
+
+def _refuse_what_cannot_work(config: RunConfig, dataset: Dataset, run: Run, *, resume: bool) -> None:
+    if run.exists() and not resume:
+        raise UserError(
+            f"There is already a run in {run.path}; go on with it by --resume, or choose another directory with --out."
+        )
+    context, have = config.model.max_seq_len, dataset.info.train_tokens
+    if have <= context:
+        raise UserError(
+            f"The training text is {have} tokens long, but the context (max_seq_len) is {context}; "
+            "take a longer text or a smaller context."
+        )
+    if config.training.batch_size % config.training.gradient_accumulation:
+        raise UserError(
+            f"batch_size is {config.training.batch_size} and gradient_accumulation is "
+            f"{config.training.gradient_accumulation}, but batch_size must be a multiple of gradient_accumulation."
+        )
+    shape = dataclasses.replace(config.model, vocab_size=dataset.tokenizer.vocab_size)
+    needed = 4 * 3 * 4 * sum(parameters_by_part(shape).values()) + FREE_BYTES  # last two, best, and one being written
+    free = free_bytes(run.path)
+    if free < needed:
+        raise UserError(
+            f"The disk has {free // 2**20} MB free, but this run needs {needed // 2**20} MB for its checkpoints; "
+            "free some space or train a smaller model."
+        )
+
+
+def _resolve_model(
+    config: RunConfig, dataset: Dataset, run: Run, init: Path | None
+) -> tuple[RunConfig, Transformer | None]:
+    """The model's shape: the tokenizer sets the vocabulary, and ``init`` or a run to be resumed set the rest."""
+    tokenizer = dataset.tokenizer
+    shape, given = dataclasses.replace(config.model, vocab_size=tokenizer.vocab_size), None
+    if run.exists():
+        if load_tokenizer(run.path / TOKENIZER).hash != tokenizer.hash:
+            raise UserError(
+                "The dataset has another tokenizer than the run; resume with the dataset it was started on."
+            )
+        before = run.config().model
+        if before != shape:
+            name = next(f.name for f in dataclasses.fields(shape) if getattr(before, f.name) != getattr(shape, f.name))
+            raise UserError(
+                f"model.{name} is {getattr(shape, name)}, but the run was started with {getattr(before, name)}; "
+                "resume with the same model, or start a new run."
+            )
+    elif init is not None:
+        loaded = checkpoint.load(init)
+        if loaded.tokenizer.hash != tokenizer.hash:
+            raise UserError(
+                f"{init} has another tokenizer than the dataset; prepare the dataset with --tokenizer {init}."
+            )
+        before = from_dict(ModelConfig, loaded.config["model"], where="model.")
+        shape, given = dataclasses.replace(before, dropout=shape.dropout), loaded.model
+    return dataclasses.replace(config, model=shape), given
+
+
+def _resolve_auto(config: RunConfig, run: Run, device: torch.device, report: Callable[[str], None]) -> RunConfig:
+    """What ``auto`` means here. A resumed run keeps what was chosen at its start."""
+    training = config.training
+    if run.exists():
+        before = run.config().training
+        precision = before.precision if training.precision == "auto" else training.precision
+        compiled = before.compile if training.compile == "auto" else training.compile
+        training = dataclasses.replace(training, precision=precision, compile=compiled)
+    precision, why = choose_precision(
+        training.precision, device, tokens=training.batch_size * config.model.max_seq_len, width=config.model.d_model
+    )
+    compiled = "off" if training.compile == "auto" else training.compile
+    millions = sum(parameters_by_part(config.model).values()) / 1e6
+    threads = "" if device.type == "cuda" else f" with {torch.get_num_threads()} threads"
+    report(f"{millions:.2f} million parameters on {device.type}{threads}; precision {why}; compile {compiled}.")
+    return dataclasses.replace(config, training=dataclasses.replace(training, precision=precision, compile=compiled))
+
+
+def _build_model(config: RunConfig, dataset: Dataset, given: Transformer | None) -> Transformer:
+    """A model with fresh weights drawn from the seed, or with the ``given`` ones."""
+    torch.manual_seed(config.training.seed)
+    model = Transformer(config.model)
+    seen = torch.from_numpy(dataset.seen_tokens())
+    if given is not None:
+        model.load_state_dict(given.state_dict())
+        seen = seen | (given.logit_bias == 0)
+    model.logit_bias.copy_(torch.where(seen, 0.0, NEVER_SEEN))
+    return model
+
+
+def _write_directory(run: Run, config: RunConfig, dataset: Dataset, step: int) -> None:
+    run.path.mkdir(parents=True, exist_ok=True)
+    if not run.exists():
+        dataset.tokenizer.save(run.path / TOKENIZER)
+        for name in (METRICS, SAMPLES):
+            (run.path / name).touch()
+    run.forget_rows_after(step)
+    run.clear_request()
+    for unfinished in (run.path / "checkpoints").glob(".step-*"):  # of a trainer that was killed while it wrote
+        shutil.rmtree(unfinished, ignore_errors=True)
+    write_json(run.path / DATA, {"directory": str(dataset.directory.resolve()), "name": dataset.info.name})
+    run.write_config(config)  # last: it is what makes the directory a run
