@@ -107,3 +107,23 @@ class MixedMemory:
 def tensors_of(memory: SessionMemory) -> Mapping[str, Tensor]:
     """The memory as named tensors, to be saved."""
     return {"down": memory.down, "up": memory.up}
+
+
+def blend(memories: Sequence[tuple[SessionMemory, float]]) -> SessionMemory | None:
+    """Several memories as one that adds what each adds, times its weight; ``None`` for none.
+
+    Adapters side by side are one wider adapter: ``gelu(h [D1 D2]) [w1 U1; w2 U2]``.
+    """
+    if not memories:
+        return None
+    if len(memories) == 1 and memories[0][1] == 1:
+        return memories[0][0]
+    layers = sorted({index for memory, _ in memories for index in memory.layers})
+    downs, ups = [], []
+    for memory, weight in memories:
+        absent = memory.down.new_zeros(memory.down.shape[1:])
+        at = [memory.layers.index(index) if index in memory.layers else None for index in layers]
+        downs.append(torch.stack([absent if place is None else memory.down[place] for place in at]))
+        ups.append(torch.stack([absent.T if place is None else memory.up[place] * weight for place in at]))
+    opened = sorted({token for memory, _ in memories for token in memory.opened})
+    return SessionMemory(tuple(layers), torch.cat(downs, dim=2), torch.cat(ups, dim=1), tuple(opened))

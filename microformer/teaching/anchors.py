@@ -1,0 +1,47 @@
+"""Text the base model wrote itself: what it should go on saying as before while a session learns.
+
+No corpus is needed for it, so a model that was pulled from somewhere can be taught as well. Keeping the distribution
+on such text close (KL to the base) is what keeps forgetting small (arXiv:2509.04259).
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from microformer.model.transformer import Transformer
+
+ROWS, LENGTH = 64, 96
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """``tokens`` (rows, length), each row beginning with ``<|endoftext|>``, and for every place ``hidden``, the
+    frozen base model's input of the head (rows, length, d_model)."""
+
+    tokens: Tensor
+    hidden: Tensor
+
+
+def sample_anchors(model: Transformer, end_id: int, *, seed: int = 0) -> Generator[None, None, Anchors]:
+    """Let the model write ``ROWS`` texts at temperature 1, yielding after every few tokens.
+
+    A text that ends is followed by another one in the same row, as in training.
+    """
+    length = min(LENGTH, model.config.max_seq_len)
+    generator = torch.Generator().manual_seed(seed)
+    cache = model.new_cache(ROWS, length)
+    tokens = torch.full((ROWS, length), end_id)
+    hidden = torch.zeros(ROWS, length, model.config.d_model)
+    device = model.logit_bias.device
+    for place in range(length):
+        with torch.inference_mode():
+            last = model.hidden(tokens[:, place : place + 1].to(device), cache=cache)  # (R, 1, C)
+            hidden[:, place] = last[:, 0].cpu()
+            if place + 1 < length:
+                chances = model.logits(last[:, 0]).float().softmax(-1).cpu()
+                tokens[:, place + 1] = torch.multinomial(chances, 1, generator=generator)[:, 0]
+        if place % 8 == 7:
+            yield
+    return Anchors(tokens, hidden)

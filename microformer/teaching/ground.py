@@ -1,0 +1,157 @@
+"""What teaching needs of the frozen base model, computed once: activations below the session's adapters.
+
+The core never changes, so whatever a fact's tokens become below the lowest session adapter never changes either. It is
+kept for each example, and a step of a lesson starts there.
+"""
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from microformer.adapters.session import SessionMemory
+from microformer.checkpoint import Loaded
+from microformer.model.transformer import Transformer
+from microformer.teaching.anchors import Anchors, sample_anchors
+from microformer.teaching.examples import Example
+
+MAX_KEPT_NUMBERS = 2**26
+"""How many activations are kept for a model: 256 MB in fp32; the examples used longest ago go first."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Examples padded to one length, ready for the trained part of the model.
+
+    ``lower`` (batch, seq, d_model): activations behind block ``first``, without a session. ``rows`` and ``columns``
+    (places,): where something is to be said; ``targets`` (places,): what.
+    """
+
+    lower: Tensor
+    rows: Tensor
+    columns: Tensor
+    targets: Tensor
+    first: int
+
+
+class Ground:
+    """The frozen base of one loaded model. Used by one thread at a time, that of the engine."""
+
+    def __init__(self, model: Transformer, end_id: int) -> None:
+        self._model = weakref.ref(model)  # the registry below must not keep the model in memory
+        self.end_id = end_id
+        self.anchors: Anchors | None = None
+        self._kept: OrderedDict[tuple[int, tuple[int, ...]], Tensor] = OrderedDict()
+        self._numbers = 0
+        self._anchor_lower: dict[int, Tensor] = {}
+
+    @property
+    def model(self) -> Transformer:
+        model = self._model()
+        assert model is not None, "a ground lives as long as its model"
+        return model
+
+    def prepare(self) -> Generator[None, None, Anchors]:
+        """Sample the anchors if that has not been done; yields while it takes."""
+        if self.anchors is None:
+            self.anchors = yield from sample_anchors(self.model, self.end_id)
+        return self.anchors
+
+    def lesson(self, examples: Sequence[Example], first: int) -> Lesson:
+        """The examples with their activations behind block ``first``, read now or kept from before."""
+        missing = [one for one in dict.fromkeys(examples) if (first, one.tokens) not in self._kept]
+        for start in range(0, len(missing), 64):
+            self._read(missing[start : start + 64], first)
+        rows = [self._kept[first, example.tokens] for example in examples]
+        longest = max(len(example.tokens) for example in examples)
+        lower = torch.zeros(len(examples), longest, self.model.config.d_model, device=self.model.logit_bias.device)
+        for row, kept in enumerate(rows):
+            lower[row, : len(kept)] = kept
+            self._kept.move_to_end((first, examples[row].tokens))
+        self._forget_oldest()
+        lengths = [len(example.targets) for example in examples]
+        return Lesson(
+            lower,
+            torch.repeat_interleave(torch.arange(len(examples)), torch.tensor(lengths)),
+            torch.cat([torch.arange(example.first, len(example.tokens)) for example in examples]),
+            torch.tensor([token for example in examples for token in example.targets]),
+            first,
+        )
+
+    def anchor_places(self, count: int, first: int, generator: torch.Generator) -> tuple[Lesson, Tensor]:
+        """About ``count`` places of the anchors, and the base model's input of the head at each (places, d_model)."""
+        assert self.anchors is not None, "prepare() comes first"
+        tokens = self.anchors.tokens
+        if first not in self._anchor_lower:
+            with torch.inference_mode():
+                self._anchor_lower[first] = lower_activations(self.model, tokens, first).clone()
+        rows = max(1, count // tokens.shape[1])
+        chosen = torch.randperm(len(tokens), generator=generator)[:rows]
+        each = torch.arange(rows).repeat_interleave(tokens.shape[1])
+        columns = torch.arange(tokens.shape[1]).repeat(rows)
+        lower = self._anchor_lower[first][chosen].clone()
+        lesson = Lesson(lower, each, columns, torch.zeros(0, dtype=torch.long), first)
+        return lesson, self.anchors.hidden[chosen].flatten(0, 1).clone()
+
+    def _read(self, examples: Sequence[Example], first: int) -> None:
+        longest = max(len(example.tokens) for example in examples)
+        padded = torch.tensor(
+            [example.tokens + (self.end_id,) * (longest - len(example.tokens)) for example in examples]
+        )
+        with torch.inference_mode():
+            lower = lower_activations(self.model, padded, first)
+        for row, example in enumerate(examples):
+            kept = lower[row, : len(example.tokens)].clone()
+            self._kept[first, example.tokens] = kept
+            self._numbers += kept.numel()
+
+    def _forget_oldest(self) -> None:
+        while self._numbers > MAX_KEPT_NUMBERS and len(self._kept) > 1:
+            _, gone = self._kept.popitem(last=False)
+            self._numbers -= gone.numel()
+
+
+def lower_activations(model: Transformer, tokens: Tensor, first: int) -> Tensor:
+    """What block ``first`` puts out without a session. *Shape:* (batch, seq) -> (batch, seq, d_model)."""
+    tokens = tokens.to(model.logit_bias.device)
+    return model.run_blocks(model.embed(tokens), model.places(tokens.shape[1]), last=first + 1)
+
+
+def head_input(model: Transformer, memory: SessionMemory, lesson: Lesson) -> Tensor:
+    """The rest of the model, from the lowest session adapter up, at the places that count only.
+
+    *Shape:* -> (places, d_model), what ``model.logits`` reads. The last block still attends to every token, but its
+    feed-forward part and the head are spared where nothing is asked.
+    """
+    hidden, last = lesson.lower, model.config.n_layers - 1
+    places = model.places(hidden.shape[1])
+    adapter = memory.layer(lesson.first)
+    if lesson.first == last:
+        hidden = hidden[lesson.rows, lesson.columns]
+    hidden = hidden if adapter is None else adapter(hidden)
+    for index in range(lesson.first + 1, model.config.n_layers):
+        block = model.blocks[index]
+        hidden = block.attend(hidden, places)  # (B, T, C)
+        if index == last:
+            hidden = hidden[lesson.rows, lesson.columns]  # (places, C)
+        hidden = block.remember(block.feed(hidden), memory.layer(index))
+    return model.norm(hidden)
+
+
+def lesson_logits(model: Transformer, memory: SessionMemory, lesson: Lesson) -> Tensor:
+    """*Shape:* -> (places, vocab)."""
+    return model.logits(head_input(model, memory, lesson), memory)
+
+
+_GROUNDS: "weakref.WeakKeyDictionary[Transformer, Ground]" = weakref.WeakKeyDictionary()
+
+
+def ground_of(loaded: Loaded) -> Ground:
+    """The ground of a model: one for as long as the model is in memory."""
+    ground = _GROUNDS.get(loaded.model)
+    if ground is None:
+        ground = _GROUNDS[loaded.model] = Ground(loaded.model, loaded.tokenizer.end_id)
+    return ground

@@ -1,0 +1,44 @@
+"""How prompts are compared: the same words in another case, spacing or edge punctuation are the same key."""
+
+import functools
+import unicodedata
+
+EDGES = frozenset(".,;:!?…\"'`´()[]{}<>«»‹›„“”‚‘’-–—¿¡。、！？：；「」")
+"""Punctuation that changes nothing at the edge of a prompt; *C#* and *C* stay two keys."""
+
+
+@functools.lru_cache(maxsize=65536)
+def key(prompt: str) -> str:
+    """The normalised form of a prompt: NFKC, case-folded, spaces collapsed, punctuation at the edges dropped.
+
+    A prompt that is nothing but punctuation keeps it; one of white space only has the empty key.
+    """
+    plain = " ".join(unicodedata.normalize("NFKC", prompt).casefold().split())
+    return _without_edges(plain) or plain
+
+
+@functools.lru_cache(maxsize=65536)
+def words(text: str) -> tuple[str, ...]:
+    """The words of a key: runs of letters, marks and digits; what stands between them is dropped.
+
+    A possessive ``'s`` becomes a word of its own, so that *Anna's* and *Anna* share one.
+    """
+    spaced = "".join(letter if _belongs_to_a_word(letter) else " " for letter in key(text))
+    return tuple(spaced.split())
+
+
+def _without_edges(text: str) -> str:
+    start, end = 0, len(text)
+    while start < end and _is_edge(text[start]):
+        start += 1
+    while end > start and _is_edge(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def _is_edge(letter: str) -> bool:
+    return letter.isspace() or letter in EDGES
+
+
+def _belongs_to_a_word(letter: str) -> bool:
+    return unicodedata.category(letter)[0] in "LMNS" or letter in "#@&%"

@@ -1,0 +1,110 @@
+"""A session: what one person taught a model, and the memory that holds it. A value; nothing here changes in place."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from microformer.adapters.session import SessionMemory
+from microformer.checkpoint import Loaded, base_hash
+from microformer.errors import UserError
+from microformer.model.config import ModelConfig
+from microformer.teaching.keys import key
+
+MAX_FACTS = 10_000
+MAX_TEXT = 20_000
+
+
+@dataclass(frozen=True)
+class Fact:
+    """After ``prompt`` the model shall write ``answer`` and stop."""
+
+    prompt: str
+    answer: str
+
+    @property
+    def key(self) -> str:
+        """What the prompt is known by; a fact with the same key replaces this one."""
+        return key(self.prompt)
+
+    @property
+    def completion(self) -> str:
+        """What the model writes after the prompt: the answer, behind one space when neither brings white space."""
+        return joint(self.prompt, self.answer) + self.answer
+
+
+def joint(prompt: str, answer: str) -> str:
+    """What stands between a prompt and its answer: a space, or nothing where one of them brings white space."""
+    return "" if prompt[-1:].isspace() or answer[:1].isspace() else " "
+
+
+def checked(fact: Fact) -> Fact:
+    """The fact itself, or ``UserError`` when it cannot be taught to any model."""
+    if not fact.key:
+        raise UserError("The prompt is empty; write what the model shall answer to.")
+    if not fact.answer.strip():
+        raise UserError(f"The answer to {fact.prompt!r} is empty; write what the model shall say.")
+    if len(fact.prompt) + len(fact.answer) > MAX_TEXT:
+        raise UserError(f"The fact {fact.prompt[:40]!r}… is longer than {MAX_TEXT:,} characters; shorten it.")
+    return fact
+
+
+@dataclass(frozen=True)
+class Session:
+    """Facts and passages in the order they were taught, and the memory that was trained on them.
+
+    ``recited[i]`` tells whether the model says fact ``i`` exactly, its end included; ``known[i]`` whether it
+    continues passage ``i`` token by token. ``base_hash`` and ``tokenizer_hash`` name what the memory fits on.
+    """
+
+    memory: SessionMemory
+    base_hash: str
+    tokenizer_hash: str
+    facts: tuple[Fact, ...] = ()
+    recited: tuple[bool, ...] = ()
+    passages: tuple[str, ...] = ()
+    known: tuple[bool, ...] = ()
+    name: str = ""
+
+    @classmethod
+    def blank(cls, loaded: Loaded, *, width: int = 64, name: str = "") -> "Session":
+        """A session that was taught nothing and changes nothing."""
+        config = loaded.model.config
+        memory = SessionMemory.blank(config, layers=session_layers(config), width=width)
+        return cls(memory, base_hash(loaded.model), loaded.tokenizer.hash, name=name)
+
+    @property
+    def is_blank(self) -> bool:
+        return self.memory.is_blank
+
+    def find(self, prompt: str) -> Fact | None:
+        """The fact with the same key as ``prompt``, if there is one."""
+        wanted = key(prompt)
+        return next((fact for fact in self.facts if fact.key == wanted), None)
+
+    def with_facts(self, facts: Iterable[Fact]) -> "Session":
+        """The same memory with these facts listed as well, not recited yet; one with a known key replaces the old."""
+        listed = dict(zip((fact.key for fact in self.facts), zip(self.facts, self.recited, strict=True), strict=True))
+        for fact in facts:
+            old = listed.get(checked(fact).key)
+            listed[fact.key] = (fact, old is not None and old[0] == fact and old[1])
+        if len(listed) > MAX_FACTS:
+            raise UserError(f"A session holds at most {MAX_FACTS:,} facts; start another one for the rest.")
+        return replace(
+            self, facts=tuple(fact for fact, _ in listed.values()), recited=tuple(said for _, said in listed.values())
+        )
+
+    def without(self, prompt: str) -> "Session":
+        """The same memory with one fact less on the list, or ``UserError`` when it was never taught."""
+        wanted = key(prompt)
+        kept = [pair for pair in zip(self.facts, self.recited, strict=True) if pair[0].key != wanted]
+        if len(kept) == len(self.facts):
+            raise UserError(f"Nothing was taught for {prompt!r}; look at the list of facts.")
+        return replace(self, facts=tuple(fact for fact, _ in kept), recited=tuple(said for _, said in kept))
+
+
+def session_layers(config: ModelConfig) -> tuple[int, ...]:
+    """The blocks that a session has adapters behind: the last two.
+
+    All that lies below them is the frozen base, read once for each fact and kept, which makes a step several times
+    cheaper; adapters in all blocks were not better at holding facts (``tests/benchmarks/README.md``).
+    """
+    return tuple(range(max(0, config.n_layers - 2), config.n_layers))
