@@ -28,10 +28,12 @@ def build_app(workspace: Workspace) -> gr.Blocks:
         parts: dict[str, Any] = {}
         with gr.Tabs(elem_id="steps") as page.tabs:
             for name, title in TABS:
+                if not _there(name):
+                    continue
                 with gr.Tab(title, id=name, elem_id=f"tab-{name}") as page.panes[name]:
                     parts[name] = _module(name).build(page)
         header.wire(page, top)
-        for name, _ in TABS:
+        for name in parts:
             _module(name).wire(page, parts[name], parts)
     demo.queue(default_concurrency_limit=8, max_size=200, api_open=False)
     return demo
@@ -39,3 +41,7 @@ def build_app(workspace: Workspace) -> gr.Blocks:
 
 def _module(name: str) -> Any:
     return importlib.import_module(f"microformer.ui.tabs.{name}")
+
+
+def _there(name: str) -> bool:
+    return importlib.util.find_spec(f"microformer.ui.tabs.{name}") is not None

@@ -29,6 +29,7 @@ def theme() -> gr.themes.Base:
         font_mono=MONO,
     )
     return base.set(
+        layout_gap="18px",
         body_background_fill="#f7f8fb",
         body_background_fill_dark="#0e1220",
         block_background_fill="white",
@@ -53,7 +54,8 @@ def theme() -> gr.themes.Base:
         block_info_text_color="*neutral_500",
         block_info_text_color_dark="*neutral_400",
         input_background_fill="#fbfcfe",
-        input_background_fill_dark="#10152400",
+        input_background_fill_dark="#111627",
+        input_border_width="1px",
         input_border_color="#d6dbe6",
         input_border_color_dark="#343c55",
         input_border_color_focus="*primary_500",
