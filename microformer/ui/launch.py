@@ -53,7 +53,7 @@ def launch_settings(workspace: Workspace, address: Address) -> dict[str, Any]:
     from starlette.middleware import Middleware
 
     from microformer.ui.guard import Guard
-    from microformer.ui.theme import ASSETS, STYLE, head, theme
+    from microformer.ui.theme import ASSETS, STYLES, head, theme
 
     space = bool(os.environ.get("SPACE_ID"))
     limit = workspace.limits.upload_mb * 10**6
@@ -68,7 +68,7 @@ def launch_settings(workspace: Workspace, address: Address) -> dict[str, Any]:
         "server_name": address.host,
         "server_port": address.port,
         "theme": theme(),
-        "css_paths": [STYLE],
+        "css_paths": STYLES,
         "head": head(),
         "favicon_path": ASSETS / "icon.svg",
         "max_file_size": limit,

@@ -9,7 +9,7 @@ from gradio.themes.utils import colors, sizes
 from microformer.ui.terms import explanations
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-STYLE = ASSETS / "style.css"
+STYLES = sorted(ASSETS.glob("*.css"))
 SCRIPT = ASSETS / "page.js"
 
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
