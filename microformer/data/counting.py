@@ -1,0 +1,116 @@
+"""What the tokens of a dataset say before any model is trained: how frequent they are, and how well the validation
+text is predicted by counting alone, which is what a trained model must beat."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from microformer.data.info import Baseline
+from microformer.data.tokenizers import Tokenizer
+from microformer.errors import UserError
+from microformer.files import sha256
+
+MIN_TRAIN_TOKENS = 64
+MIN_VAL_TOKENS = 16
+FREQUENT = 30
+# Below these, a model of the smallest preset, or one of the larger presets, learns the text by heart.
+LITTLE_TRAIN_BYTES = 300_000
+SOME_TRAIN_BYTES = 5_000_000
+
+# The bigram counts come from at most this many training tokens, so that any dataset is counted in about a second.
+BIGRAM_TOKENS = 10_000_000
+_CHUNK = 2**22
+# How many observations the unigram estimate counts for in the bigram estimate (a Dirichlet prior, MacKay and
+# Peto 1995).
+_PRIOR = 8.0
+
+
+def describe_tokens(directory: Path, tokenizer: Tokenizer) -> dict[str, Any]:
+    """The fields of ``DatasetInfo`` that come from ``train.npy`` and ``val.npy``.
+
+    Raises ``UserError`` where there are too few tokens to train and validate on.
+    """
+    train = np.load(directory / "train.npy", mmap_mode="r", allow_pickle=False)
+    val = np.load(directory / "val.npy", mmap_mode="r", allow_pickle=False)
+    if len(train) < MIN_TRAIN_TOKENS or len(val) < MIN_VAL_TOKENS:
+        raise UserError(
+            f"The text makes only {len(train):,} tokens to train on and {len(val):,} to validate on; at least "
+            f"{MIN_TRAIN_TOKENS} and {MIN_VAL_TOKENS} are needed: give more text, or choose a smaller vocabulary."
+        )
+    counts = token_counts(train, tokenizer.vocab_size)
+    val_counts = token_counts(val, tokenizer.vocab_size)
+    val_bytes = int(val_counts @ tokenizer.byte_lengths)
+    frequent = [int(token) for token in np.argsort(-counts, kind="stable")[:FREQUENT] if counts[token]]
+    return {
+        "tokenizer": tokenizer.kind,
+        "tokenizer_hash": tokenizer.hash,
+        "vocab_size": tokenizer.vocab_size,
+        "tokens": len(train) + len(val),
+        "train_tokens": len(train),
+        "val_tokens": len(val),
+        "dtype": str(train.dtype),
+        "frequent": [(tokenizer.token_label(token), int(counts[token])) for token in frequent],
+        "baselines": baselines(train, val, counts, val_bytes),
+        "warning": size_warning(int(counts @ tokenizer.byte_lengths)),
+        "sha256": {name: sha256(directory / name) for name in ("train.npy", "val.npy", "tokenizer.json")},
+    }
+
+
+def size_warning(train_bytes: int) -> str:
+    """A sentence where a text is small for the presets on offer, else nothing."""
+    if train_bytes < LITTLE_TRAIN_BYTES:
+        return (
+            f"{train_bytes:,} bytes to train on are little: even the smallest preset will learn this text by heart "
+            "instead of learning to write; a million bytes or more work better."
+        )
+    if train_bytes < SOME_TRAIN_BYTES:
+        return (
+            f"{train_bytes / 1e6:.1f} MB to train on are enough for the smallest presets (tiny, microformer); larger "
+            "ones will learn this text by heart."
+        )
+    return ""
+
+
+def token_counts(tokens: np.ndarray, vocab_size: int) -> np.ndarray:
+    """How often each token occurs, ``(vocab_size,)``, in chunks, because a memory map may be larger than memory."""
+    counts = np.zeros(vocab_size, np.int64)
+    for start in range(0, len(tokens), _CHUNK):
+        counts += np.bincount(tokens[start : start + _CHUNK], minlength=vocab_size)
+    return counts
+
+
+def baselines(train: np.ndarray, val: np.ndarray, counts: np.ndarray, val_bytes: int) -> dict[str, Baseline]:
+    """Loss (nats per token) and bits per byte on ``val`` of three estimates made from ``train``.
+
+    ``counts`` are ``token_counts(train)``. As for a model, the first validation token is given, not predicted.
+    """
+    targets = np.asarray(val[1:], np.int64)
+    probability = (counts + 1.0) / (counts.sum() + len(counts))
+    losses = {
+        "uniform": len(targets) * math.log(len(counts)),
+        "unigram": float(-np.log(probability[targets]).sum()),
+        "bigram": _bigram(train[:BIGRAM_TOKENS], np.asarray(val, np.int64), probability),
+    }
+    return {
+        name: Baseline(loss / max(1, len(targets)), loss / math.log(2) / max(1, val_bytes))
+        for name, loss in losses.items()
+    }
+
+
+def _bigram(train: np.ndarray, val: np.ndarray, unigram: np.ndarray) -> float:
+    """Total nats of ``val`` when each token is predicted from the one before it, falling back on ``unigram``."""
+    vocab_size = len(unigram)
+    pairs, which = np.unique(val[:-1] * vocab_size + val[1:], return_inverse=True)
+    seen = np.zeros(len(pairs) + 1, np.int64)  # the last place takes the pairs that the validation text lacks
+    for start in range(0, len(train) - 1, _CHUNK):
+        chunk = np.asarray(train[start : start + _CHUNK + 1], np.int64)
+        codes = chunk[:-1] * vocab_size + chunk[1:]
+        places = np.searchsorted(pairs, codes)
+        places[places == len(pairs)] = 0
+        places[pairs[places] != codes] = len(pairs)
+        seen += np.bincount(places, minlength=len(seen))
+    before = token_counts(train[:-1], vocab_size)
+    probability = (seen[which] + _PRIOR * unigram[val[1:]]) / (before[val[:-1]] + _PRIOR)
+    return float(-np.log(probability).sum())

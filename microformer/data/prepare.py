@@ -1,0 +1,161 @@
+"""From a source of text to a dataset on disk: tokens, tokenizer and the card that describes them."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from microformer.data.counting import describe_tokens
+from microformer.data.info import DatasetInfo
+from microformer.data.sources import Source, parse_size, read_source, source_name
+from microformer.data.spool import Spool
+from microformer.data.tokenizers import (
+    DOCUMENT_END,
+    KINDS,
+    Tokenizer,
+    build_tokenizer,
+    find_tokenizer,
+    load_tokenizer,
+)
+from microformer.errors import UserError
+from microformer.files import directory_written_whole
+
+MIN_CHARACTERS = 200
+VAL_FRACTION = 0.1
+# BPE learns from at most this much text, taken evenly from everywhere: more hardly changes what it learns.
+BPE_SAMPLE_BYTES = 10_000_000
+PREVIEW_CHARACTERS = 2_000
+
+Progress = Callable[[float, str], None]
+
+
+def prepare(
+    source: Source,
+    tokenizer: str,
+    out: Path | str,
+    *,
+    vocab_size: int | None = None,
+    size: str | int = "5MB",
+    seed: int = 1,
+    limit: str | int | None = None,
+    val: Source | None = None,
+    name: str | None = None,
+    progress: Progress | None = None,
+    clock: Callable[[], float] = time.time,
+) -> DatasetInfo:
+    """Write the dataset directory ``out``, whole or not at all, and return its card.
+
+    ``source``: ``tales`` (``size`` bytes made from ``seed``), ``hub:NAME`` (its first ``limit`` bytes), or paths of
+    ``.txt``, ``.md`` and ``.jsonl`` files. ``tokenizer``: ``char``, ``byte``, ``bpe``, or the path of a tokenizer file
+    or of a dataset or run directory. ``val``: text to validate on instead of the last tenth. ``progress(fraction,
+    text)`` may raise to cancel. An ``out`` that is a dataset already is replaced. ``clock`` gives seconds since 1970.
+    Raises ``UserError`` for everything a user can cause.
+    """
+    out, told = Path(out), progress or (lambda fraction, text: None)
+    _check_out(out)
+    given = None if tokenizer in KINDS else load_tokenizer(find_tokenizer(tokenizer))
+    if given is not None and vocab_size is not None:
+        raise UserError(f"A vocabulary size ({vocab_size}) cannot be chosen for a tokenizer that exists already.")
+    asked = {"seed": seed, "size": parse_size(size), "limit": None if limit is None else parse_size(limit)}
+    with directory_written_whole(out) as directory:
+        text = val_text = _read(source, directory / "text", asked, lambda done: told(0.4 * done, "Reading text"))
+        if val is not None:
+            val_text = _read(val, directory / "val_text", asked, lambda done: told(0.4, "Reading validation text"))
+        told(0.4, "Making the tokenizer")
+        made = given or _make_tokenizer(tokenizer, {text, val_text}, vocab_size)
+        made.save(directory / "tokenizer.json")
+        # Split by text and not by tokens, so that every tokenizer is measured on the same text.
+        train_end, val_start = (text.file_bytes, 0) if val is not None else (text.cut(1 - VAL_FRACTION),) * 2
+        _encode(made, text, 0, train_end, directory / "train.npy", lambda done: told(0.5 + 0.35 * done, "Encoding"))
+        _encode(made, val_text, val_start, val_text.file_bytes, directory / "val.npy", lambda done: None)
+        told(0.85, "Counting tokens")
+        is_tales = source_name(source) == "tales"
+        counted = _describe_text({text, val_text}, val_text, val_start) | describe_tokens(directory, made)
+        info = DatasetInfo(
+            name=name or source_name(source),
+            source=source_name(source),
+            preview=next(text.blocks())[:PREVIEW_CHARACTERS].replace(DOCUMENT_END, "\n\n"),
+            note=_note(made, text) if given is None else "",
+            created=clock(),
+            seed=seed if is_tales else None,
+            size=asked["size"] if is_tales else None,
+            limit=asked["limit"],
+            characters_per_token=counted["characters"] / counted["tokens"],
+            **counted,
+        )
+        for spool in {text, val_text}:
+            spool.path.unlink()
+        info.write(directory)
+    told(1.0, "Done")
+    return info
+
+
+def _check_out(out: Path) -> None:
+    """Refuse to replace anything that is not a dataset: it would be gone."""
+    is_empty = out.is_dir() and not any(out.iterdir())
+    if out.exists() and not is_empty and not (out / "dataset.json").is_file():
+        raise UserError(f"{out} exists and is not a dataset; choose another place.")
+
+
+def _read(source: Source, path: Path, asked: dict[str, Any], progress: Callable[[float], None]) -> Spool:
+    spool = Spool(path)
+    spool.fill(read_source(source, progress=progress, **asked))
+    if spool.characters < MIN_CHARACTERS:
+        what = f"has only {spool.characters:,} characters" if spool.characters else "is empty"
+        raise UserError(
+            f"The text ({source_name(source)}) {what}; at least {MIN_CHARACTERS} are needed, and about a million to "
+            "train a model that writes."
+        )
+    return spool
+
+
+def _make_tokenizer(kind: str, spools: set[Spool], vocab_size: int | None) -> Tokenizer:
+    ordered = sorted(spools, key=lambda spool: spool.path)
+    size = BPE_SAMPLE_BYTES if kind == "bpe" else max(spool.file_bytes for spool in spools)
+    return build_tokenizer(kind, (block for spool in ordered for block in spool.sample(size)), vocab_size)
+
+
+def _encode(
+    tokenizer: Tokenizer, text: Spool, start: int, stop: int, path: Path, progress: Callable[[float], None]
+) -> None:
+    """Write the tokens of a part of the text as ``.npy``, block by block."""
+    dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32)
+    raw = path.with_suffix(".raw")
+    tokens = characters = 0
+    with raw.open("wb") as file:
+        for block in text.blocks(start, stop):
+            ids = tokenizer.encode_documents(block)
+            file.write(ids.astype(dtype).data)
+            tokens += len(ids)
+            characters += len(block)
+            progress(min(1.0, characters / (stop - start)))
+    with raw.open("rb") as written, path.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (tokens,)}
+        np.lib.format.write_array_header_1_0(file, header)
+        shutil.copyfileobj(written, file, 2**22)
+    raw.unlink()
+
+
+def _note(tokenizer: Tokenizer, text: Spool) -> str:
+    if tokenizer.kind == "bpe" and text.file_bytes > BPE_SAMPLE_BYTES:
+        return f"The BPE vocabulary was learned from {BPE_SAMPLE_BYTES // 10**6} MB, taken evenly from the whole text."
+    return ""
+
+
+def _describe_text(spools: set[Spool], val_text: Spool, val_start: int) -> dict[str, Any]:
+    """Sizes of all text and of its validation part, without the marks between documents."""
+    val_bytes = val_characters = 0
+    for block in val_text.blocks(val_start):
+        plain = block.replace(DOCUMENT_END, "")
+        val_bytes += len(plain.encode())
+        val_characters += len(plain)
+    return {
+        "documents": sum(spool.documents for spool in spools),
+        "characters": sum(spool.characters for spool in spools),
+        "bytes": sum(spool.bytes for spool in spools),
+        "val_bytes": val_bytes,
+        "val_characters": val_characters,
+    }

@@ -1,0 +1,131 @@
+"""Where text comes from: the program's own Tiny Tales, a person's files, or public corpora on the Hugging Face Hub.
+
+The only module of the package that reaches the network, and only for ``hub:NAME``.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from microformer.data.corpora import CORPORA, Corpus
+from microformer.data.reading import Piece, read_files
+from microformer.errors import UserError
+
+MAX_BYTES = 10**12
+
+Source = str | Path | Sequence[str | Path]
+
+
+def read_source(
+    source: Source,
+    *,
+    seed: int = 1,
+    size: int = 5_000_000,
+    limit: int | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Iterator[Piece]:
+    """The documents of a source, in pieces, with ``\\n`` line ends and without NUL.
+
+    ``source`` is ``tales`` (``size`` bytes of stories from ``seed``), ``hub:NAME``, or one or more paths. At most
+    about ``limit`` bytes are read from files and the Hub. Raises ``UserError``.
+    """
+    paths = [source] if isinstance(source, str | Path) else list(source)
+    if not paths:
+        raise UserError("There is no source; give tales, hub:NAME or text files.")
+    if len(paths) == 1 and paths[0] == "tales":
+        return _tales(size, seed, progress)
+    if len(paths) == 1 and str(paths[0]).startswith("hub:"):
+        return _hub(str(paths[0]).removeprefix("hub:"), limit, progress)
+    return read_files([Path(path) for path in paths], limit, progress)
+
+
+def source_name(source: Source) -> str:
+    """How a source is shown to people: file names without their folders."""
+    paths = [source] if isinstance(source, str | Path) else list(source)
+    names = [path if isinstance(path, str) and path.startswith("hub:") else Path(path).name for path in paths]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def parse_size(text: str | int) -> int:
+    """Bytes from ``5MB``, ``800 kB``, ``1.5GB`` or a plain number; ``UserError`` for anything else."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]?)b?\s*", str(text), re.IGNORECASE)
+    size = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}[match[2].lower()] if match else 0
+    if not 1 <= size <= MAX_BYTES:
+        raise UserError(f"The size {text!r} is not understood; write it like 500KB, 5MB or 1GB.")
+    return int(size)
+
+
+def _tales(size: int, seed: int, progress: Callable[[float], None]) -> Iterator[Piece]:
+    from microformer.data.tales import corpus  # reads its lexicon, which nothing else needs
+
+    done = 0
+    for story in corpus(size, seed):
+        yield Piece(story, True)
+        done += len(story)
+        progress(min(1.0, done / size))
+
+
+def _hub(name: str, limit: int | None, progress: Callable[[float], None]) -> Iterator[Piece]:
+    """The documents of a public corpus, read over the network as far as they are needed."""
+    if name not in CORPORA:
+        raise UserError(f"There is no corpus hub:{name}; known are {', '.join('hub:' + known for known in CORPORA)}.")
+    corpus = CORPORA[name]
+    total = min(limit or corpus.bytes, corpus.bytes)
+    done = 0
+    try:
+        for piece in _stream_text(corpus) if corpus.files[0].endswith(".txt") else _stream_rows(corpus):
+            text = piece.text.replace("\r\n", "\n").replace("\0", "")
+            yield Piece(text, piece.ends)
+            done += len(text.encode("utf-8", "replace"))
+            progress(min(1.0, done / total))
+            if limit and done >= limit:
+                return
+    except Exception as error:
+        if isinstance(error, UserError | MemoryError):
+            raise
+        # Each library below has its own exceptions for "no network", "no such repository", "proxy", "time-out".
+        raise UserError(
+            f"hub:{name} could not be read from the Hugging Face Hub ({type(error).__name__}); check the network "
+            "connection, or make text on the spot with --source tales."
+        ) from error
+
+
+def _stream_text(corpus: Corpus) -> Iterator[Piece]:
+    """The documents of plain text files, which ``corpus.separator`` divides."""
+    from huggingface_hub import HfFileSystem
+
+    system = HfFileSystem(token=False)
+    for file_name in corpus.files:
+        path = f"datasets/{corpus.repository}@{corpus.revision}/{file_name}"
+        rest = ""
+        with system.open(path, "r", encoding="utf-8", block_size=2**20) as file:
+            while block := file.read(2**20):
+                *whole, rest = (rest + block).split(corpus.separator)
+                yield from (Piece(text.strip("\n"), True) for text in whole)
+        yield Piece(rest.strip("\n"), True)
+
+
+def _stream_rows(corpus: Corpus) -> Iterator[Piece]:
+    """The documents of Parquet files: one in each row, or from a row that ``begins`` one to the next."""
+    import datasets
+
+    rows = datasets.load_dataset(
+        corpus.repository,
+        data_files={"train": list(corpus.files)},
+        revision=corpus.revision,
+        split="train",
+        streaming=True,
+        token=False,
+    )
+    return documents_of_rows((row["text"] for row in rows), corpus.begins)
+
+
+def documents_of_rows(rows: Iterable[str], begins: str) -> Iterator[Piece]:
+    """Rows of text as documents: see ``Corpus.begins``."""
+    for text in rows:
+        if not begins:
+            yield Piece(text, True)
+            continue
+        if re.match(begins, text):
+            yield Piece("", True)
+        yield Piece(text, False)
