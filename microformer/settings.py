@@ -44,11 +44,11 @@ class Setting:
         kind = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[self.type]
         bounds = []
         if self.minimum is not None:
-            bounds.append(f"at least {self.minimum:g}")
+            bounds.append(f"at least {self.minimum:.10g}")
         if self.above is not None:
-            bounds.append(f"more than {self.above:g}")
+            bounds.append(f"more than {self.above:.10g}")
         if self.maximum is not None:
-            bounds.append(f"at most {self.maximum:g}")
+            bounds.append(f"at most {self.maximum:.10g}")
         return " ".join([kind, " and ".join(bounds)]).strip()
 
 

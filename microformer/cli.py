@@ -1,0 +1,113 @@
+"""The command line: finds the command, runs it, and turns every error into one sentence and an exit status.
+
+Exit status 0: done; 1: a fault of the program; 2: an error that the user can mend; 130: interrupted. Each command is
+a module of ``microformer.commands`` with ``DESCRIPTION``, ``add_arguments(parser)`` and ``run(values)``; it is
+imported only when it is asked for, and imports what is slow only when it runs.
+"""
+
+import contextlib
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from microformer.errors import UserError
+
+COMMANDS = {
+    "prepare": "Make a dataset from text: choose a tokenizer, count, split off a validation part.",
+    "train": "Train a model on a dataset.",
+    "sample": "Let a model continue a prompt.",
+    "teach": "Teach a model facts, which it keeps in a session memory.",
+    "evaluate": "Measure a model on validation text.",
+    "profile": "Tell what a configuration costs before it is trained.",
+    "bench": "Measure speed or memory of the program on this machine.",
+    "consolidate": "Move what a session was taught into the model's long-term memory.",
+    "push": "Put a run on the Hugging Face Hub.",
+    "pull": "Get a run from the Hugging Face Hub.",
+    "export": "Write a run into one zip file.",
+    "import": "Read a run from such a zip file.",
+}
+MODULES = {"import": "import_"}  # a word of the language cannot name a module
+FREE_TEXT = ("--prompt", "--forget", "--training.sample_prompt", "--name")  # values that may begin with a dash
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status. ``arguments`` default to those of the process."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    try:
+        return run(words)
+    except UserError as error:
+        return _complain(f"Error: {error}", 2)
+    except KeyboardInterrupt:
+        return _complain("Interrupted.", 130)
+    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        return 0
+    except Exception as error:
+        if os.environ.get("MICROFORMER_DEBUG"):
+            raise
+        detail = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return _complain(
+            f"Error: the program failed in a way it did not foresee ({detail}); "
+            "set MICROFORMER_DEBUG=1 to see where, and please report it.",
+            1,
+        )
+
+
+def run(words: list[str]) -> int:
+    """Run the command that ``words`` begin with. Raises ``UserError``; returns the exit status."""
+    from microformer.commands.options import Parser
+
+    if not words or words[0] in ("-h", "--help"):
+        sys.stdout.write(usage())
+        return 0 if words else 2
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        sys.stdout.write(f"microformer {version('microformer')}\n")
+        return 0
+    command, *rest = words
+    if command not in COMMANDS:
+        close = difflib.get_close_matches(command, COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(COMMANDS)}."
+        raise UserError(f"There is no command {command}; {hint}")
+    module: Any = importlib.import_module(f"microformer.commands.{MODULES.get(command, command)}")
+    parser = Parser(command, module.DESCRIPTION, getattr(module, "USAGE", None))
+    module.add_arguments(parser)
+    try:
+        values = parser.parse_args(_join_free_text(rest)).as_dict()
+    except SystemExit:  # --help was printed
+        return 0
+    status = module.run(values)
+    return int(status or 0)
+
+
+def usage() -> str:
+    """What ``--help`` prints: the commands with a line on each."""
+    lines = ["Usage: python -m microformer COMMAND ...", "", "Commands (each has --help):"]
+    lines += [f"  {name:<12} {about}" for name, about in COMMANDS.items()]
+    lines += ["", "The playground in the browser is started by: python app.py"]
+    return "\n".join(lines) + "\n"
+
+
+def _join_free_text(words: list[str]) -> list[str]:
+    """``--prompt -5`` means the text "-5": join the two, so that the parser does not take it for a flag."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] in FREE_TEXT:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _complain(sentence: str, status: int) -> int:
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    sys.stderr.write(sentence + "\n")
+    return status

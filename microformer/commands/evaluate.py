@@ -1,0 +1,46 @@
+"""``evaluate``: how well a run does on validation text."""
+
+from pathlib import Path
+from typing import Any
+
+from microformer.commands import output
+from microformer.commands.options import Parser, add_json
+
+DESCRIPTION = "Measure a model on the whole validation text of its dataset, in windows of its context."
+
+
+def add_arguments(parser: Parser) -> None:
+    """What ``evaluate`` accepts."""
+    parser.add_argument("run", metavar="RUN", help="A run, a checkpoint, or the word starter.")
+    parser.option("--data", metavar="DIR", help="Another dataset with the same tokenizer.")
+    parser.option(
+        "--session", action="append", default=[], metavar="SESSION", help="Measure with this session; may be repeated."
+    )
+    parser.add_argument(
+        "--gate",
+        choices=("on", "off"),
+        default="on",
+        help="With a session: on uses it for every token (the default), off for none.",
+    )
+    add_json(parser, "loss, perplexity and bits_per_byte")
+
+
+def run(values: dict[str, Any]) -> None:
+    """Measure and print."""
+    from microformer.checkpoint import load
+    from microformer.commands.sessions import forced, open_sessions
+    from microformer.commands.validation import validation_of
+    from microformer.training.evaluate import evaluate
+
+    loaded = load(values["run"])
+    dataset = validation_of(loaded, Path(values["data"]) if "data" in values else None)
+    sessions = open_sessions(values["session"], loaded)
+    memory = forced(sessions) if values["gate"] == "on" else None
+    found = evaluate(loaded.model, dataset, session=memory)
+    if values["json"]:
+        output.result_json({"loss": found.loss, "perplexity": found.perplexity, "bits_per_byte": found.bits_per_byte})
+    else:
+        output.result(
+            f"loss {found.loss:.4f}, perplexity {found.perplexity:.2f}, {found.bits_per_byte:.4f} bits per byte "
+            f"on {dataset.info.val_tokens:,} tokens"
+        )

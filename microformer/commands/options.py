@@ -1,0 +1,113 @@
+"""Flags made from settings dataclasses, and the options that several commands share.
+
+A flag that was not given is absent from the parsed values, so that what a person typed can be told from a default.
+"""
+
+import argparse
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from microformer.errors import UserError
+from microformer.settings import Setting, convert, describe
+
+EMPTY = ("null", "none", "")  # how "no value" is written on the command line, where a setting may be empty
+METAVARS = {int: "N", float: "X", bool: "true|false", str: "TEXT"}
+
+
+class Parser(ArgumentParser):
+    """A parser whose complaints are ``UserError`` sentences."""
+
+    def __init__(self, command: str, description: str, usage: str | None = None) -> None:
+        self.command = command
+        super().__init__(
+            prog=f"python -m microformer {command}",
+            description=description,
+            usage=usage and f"python -m microformer {command} {usage}",
+            exit_on_error=False,
+            allow_abbrev=False,
+            formatter_class=argparse.HelpFormatter,
+            default_env=False,
+        )
+
+    def error(self, message: str, ex: Exception | None = None) -> Any:
+        if isinstance(ex, UserError):
+            raise ex
+        raise UserError(
+            f"{self._sentence(message.strip().rstrip('.'))}; see python -m microformer {self.command} --help."
+        )
+
+    def _sentence(self, message: str) -> str:
+        """The library's complaint in the words of this program."""
+        flags = {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
+        kind, _, rest = message.partition(": ")
+        if kind == "unrecognized arguments":
+            word = rest.split()[0].partition("=")[0]
+            close = difflib.get_close_matches(word, flags.values(), n=1)
+            name = f"option {word}" if word.startswith("-") else f"place for the word {word!r}"
+            return f"There is no {name}" + (f", did you mean {close[0]}?" if close else "")
+        if kind == "the following arguments are required":
+            missing = [flags.get(name, name) for name in rest.split(", ")]
+            return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+        if kind.startswith("argument "):
+            return f"{kind.removeprefix('argument ')}: {rest}"
+        return f"{message[:1].upper()}{message[1:]}"
+
+    def option(self, *names: str, **details: Any) -> None:
+        """Add an option that is absent from the parsed values unless it was given, or ``default`` says otherwise."""
+        details.setdefault("default", argparse.SUPPRESS)
+        self.add_argument(*names, **details)
+
+
+def add_settings(parser: Parser, cls: type, *, prefix: str = "", leave_out: Collection[str] = ()) -> None:
+    """A flag for each setting: ``--training.max_steps`` with a prefix, ``--max-tokens`` without one."""
+    for known in describe(cls):
+        if known.name not in leave_out:
+            parser.option(_flag(known, prefix), type=str, metavar=_metavar(known), help=_help(known))
+
+
+def given_settings(values: Mapping[str, Any], cls: type, *, prefix: str = "") -> dict[str, Any]:
+    """The settings of ``cls`` that were given as flags, converted to their types. Raises ``UserError``."""
+    texts = values.get(prefix.rstrip("."), {}) if prefix else values
+    found = {}
+    for known in describe(cls):
+        if known.name in texts:
+            text = texts[known.name]
+            empty = known.optional and isinstance(text, str) and text.strip().lower() in EMPTY
+            found[known.name] = None if empty else convert(known, text, where=_flag(known, prefix, name=False))
+    return found
+
+
+def add_json(parser: Parser, what: str) -> None:
+    """``--json``: only JSON goes to standard output."""
+    parser.add_argument("--json", action="store_true", help=f"Print {what} as JSON.")
+
+
+def whole_number(text: str, name: str, *, minimum: int | None = None) -> int:
+    """``text`` as a whole number of at least ``minimum``, or ``UserError``."""
+    return int(convert_number(Setting(name, int, False, None, "", minimum=minimum), text))
+
+
+def convert_number(known: Setting, text: Any) -> float:
+    """``text`` as a number within the limits of ``known``, or ``UserError``."""
+    number = convert(known, text)
+    if (known.minimum is not None and number < known.minimum) or (known.maximum is not None and number > known.maximum):
+        raise UserError(f"{known.name} is {text}, but must be {known.allowed}.")
+    return number
+
+
+def _flag(known: Setting, prefix: str, *, name: bool = True) -> str:
+    if not name:
+        return "--" + prefix
+    return f"--{prefix}{known.name if prefix else known.name.replace('_', '-')}"
+
+
+def _metavar(known: Setting) -> str:
+    return "|".join(known.choices) or METAVARS[known.type]
+
+
+def _help(known: Setting) -> str:
+    default = "none" if known.default is None else repr(known.default) if known.type is str else known.default
+    return f"{known.help} (default: {default})".replace("%", "%%")

@@ -1,0 +1,162 @@
+"""``sample``: a model goes on from a prompt."""
+
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from microformer.commands import output
+from microformer.commands.options import Parser, add_json, add_settings, given_settings
+from microformer.errors import UserError
+
+if TYPE_CHECKING:
+    from microformer.commands.sessions import Recaller
+    from microformer.generation.engine import Engine
+    from microformer.generation.sampling import Sampling
+    from microformer.generation.stream import Stream
+
+DESCRIPTION = "Let a model continue a prompt. A prompt that was taught is answered from the session."
+TOGETHER = 64  # prompts of a file that are handed to the engine at once
+
+
+def add_arguments(parser: Parser) -> None:
+    """What ``sample`` accepts."""
+    from microformer.commands.sessions import add_session_options
+    from microformer.generation.sampling import Sampling
+
+    parser.add_argument("run", metavar="RUN", help="A run, a checkpoint, or the word starter.")
+    parser.option("--prompt", metavar="TEXT", help="What to go on from; without one the model begins by itself.")
+    parser.option("--prompts", metavar="FILE", help='Many prompts: lines of {"prompt": "…"}.')
+    parser.add_argument("--interactive", action="store_true", help="Ask for prompts at the terminal.")
+    parser.add_argument("--stream", action="store_true", help="Show the text while it is written.")
+    parser.add_argument("--greedy", action="store_true", help="Always take the likeliest token (temperature 0).")
+    add_settings(parser, Sampling)
+    add_session_options(parser)
+    add_json(parser, "a line of prompt, completion and stop for each text")
+
+
+def run(values: dict[str, Any]) -> None:
+    """Write texts for every prompt."""
+    from microformer.checkpoint import load
+    from microformer.commands.sessions import Recaller
+    from microformer.generation.engine import Engine
+
+    prompts = prompts_of(values)
+    sampling = sampling_of(values)
+    loaded = load(values["run"])
+    recaller = Recaller(values, loaded)
+    with Engine(loaded.model, loaded.tokenizer) as engine:
+        if values["interactive"]:
+            converse(engine, recaller, sampling, values)
+            return
+        for start in range(0, len(prompts), TOGETHER):
+            some = prompts[start : start + TOGETHER]
+            begun = [(prompt, text) for prompt in some for text in begin(engine, recaller, prompt, sampling)]
+            for prompt, text in begun:
+                show(prompt, text, values, alone=len(prompts) == 1 and sampling.num_samples == 1)
+
+
+def prompts_of(values: dict[str, Any]) -> list[str]:
+    """The prompts that were asked for. Raises ``UserError`` for a file that does not hold prompts."""
+    asked = [name for name in ("prompt", "prompts", "interactive") if values.get(name) not in (None, False)]
+    if len(asked) > 1:
+        raise UserError(f"--{asked[0]} and --{asked[1]} were both given; choose one of them.")
+    if "prompts" not in values:
+        return [values.get("prompt", "")]
+    from microformer.commands.lines import json_rows
+
+    prompts = []
+    for number, row in json_rows(Path(values["prompts"])):
+        if not isinstance(row, dict) or not isinstance(row.get("prompt"), str):
+            raise UserError(f'Line {number} of {values["prompts"]} is not a prompt; it should be {{"prompt": "…"}}.')
+        prompts.append(row["prompt"])
+    if not prompts:
+        raise UserError(f"{values['prompts']} holds no prompts; write one on each line.")
+    return prompts
+
+
+def sampling_of(values: dict[str, Any]) -> "Sampling":
+    """The settings that were given, on top of the defaults."""
+    from microformer.generation.sampling import Sampling
+
+    given = given_settings(values, Sampling)
+    if values["greedy"]:
+        if given.get("temperature"):
+            raise UserError(f"--greedy means temperature 0, but --temperature {values['temperature']} was given too.")
+        given["temperature"] = 0.0
+    if given.get("seed") is None:
+        given["seed"] = secrets.randbelow(2**31)
+    return Sampling(**given)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A text that needs no writing: what the list of facts says."""
+
+    text: str
+    stop_reason: str = "endoftext"
+    note: str | None = None
+
+    def result(self) -> str:
+        return self.text
+
+
+def begin(engine: "Engine", recaller: "Recaller", prompt: str, sampling: "Sampling") -> Sequence["Stream | Known"]:
+    """Start the texts for one prompt; a session may have the model read it as it was taught."""
+    answer = recaller.answer(prompt)
+    if answer is not None:
+        return [Known(answer)] * sampling.num_samples
+    reads, memory = recaller(prompt)
+    return engine.samples(reads, sampling, session=memory)
+
+
+def show(prompt: str, text: "Stream | Known", values: dict[str, Any], *, alone: bool) -> None:
+    """Wait for one text and print it, piece by piece when it is to be streamed."""
+    if text.note:
+        output.note(f"Note: {text.note}")
+    if values["json"]:
+        completion = text.result()
+        output.result_json({"prompt": prompt, "completion": completion, "stop": text.stop_reason})
+        return
+    if not alone:
+        output.result("—" * 40)
+    if values["stream"]:
+        output.piece(prompt)
+        for piece in pieces(text):
+            output.piece(piece)
+        output.piece("\n")
+    else:
+        output.result(prompt + text.result())
+
+
+def pieces(text: "Stream | Known") -> Iterator[str]:
+    """The text as it comes, what was held back at the end included."""
+    shown = 0
+    if not isinstance(text, Known):
+        for token in text:
+            shown += len(token.text)
+            yield token.text
+    yield text.text[shown:]
+
+
+def converse(engine: "Engine", recaller: "Recaller", sampling: "Sampling", values: dict[str, Any]) -> None:
+    """Read prompts until the input ends. Ctrl-C stops a text that is being written, and ends an idle conversation."""
+    output.note("Write how a text begins and press Enter; Ctrl-D ends.")
+    while True:
+        if sys.stdin.isatty():
+            output.piece("> ")
+        line = sys.stdin.readline()
+        if not line:
+            return
+        prompt = line.rstrip("\r\n")
+        begun = begin(engine, recaller, prompt, sampling)
+        try:
+            for text in begun:
+                show(prompt, text, {**values, "stream": True}, alone=len(begun) == 1)
+        except KeyboardInterrupt:
+            for text in begun:
+                if not isinstance(text, Known):
+                    text.stop()
+            output.piece("\n")

@@ -1,0 +1,30 @@
+"""Where a run's validation text is."""
+
+from pathlib import Path
+
+from microformer.checkpoint import Loaded
+from microformer.data.datasets import Dataset
+from microformer.errors import UserError
+from microformer.training.run_directory import Run
+
+
+def validation_of(loaded: Loaded, data: Path | None) -> Dataset:
+    """The dataset in ``data``, else the one that lies in the run (as in the starter), else the one it was trained on.
+
+    Raises ``UserError`` when there is none, or when it was made with another tokenizer.
+    """
+    if data is not None:
+        dataset = Dataset.open(data)
+    elif (loaded.run / "val.npy").is_file():
+        dataset = Dataset.open_validation(loaded.run)
+    else:
+        directory = Run(loaded.run).data()
+        if directory is None:
+            raise UserError(f"The dataset that {loaded.run.name} was trained on is not here; give one with --data DIR.")
+        dataset = Dataset.open(directory)
+    if dataset.tokenizer.hash != loaded.tokenizer.hash:
+        raise UserError(
+            f"The dataset {data or 'of the run'} was made with another tokenizer than {loaded.run.name}; "
+            f"prepare it again with --tokenizer {loaded.run}."
+        )
+    return dataset
