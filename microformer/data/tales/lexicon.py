@@ -34,7 +34,7 @@ class Form(NamedTuple):
 
 
 class Pattern(NamedTuple):
-    """A compiled pattern: ``pronoun`` is its form for when {A} was just spoken of, ``alone`` that nobody else is in it."""
+    """A compiled pattern: ``pronoun`` is its form for when {A} was just named, ``alone`` says nobody else is in it."""
 
     plain: Form
     pronoun: Form | None
@@ -88,6 +88,7 @@ class Lexicon:
     same_again: list[Pattern]
     other_again: list[Pattern]
     by_animal: list[Pattern]
+    still_there: list[Pattern]
     endings: list[Pattern]
     themes: list[Theme]
     ask: list[Pattern]
@@ -144,6 +145,7 @@ def load(path: Path = LEXICON) -> Lexicon:
         same_again=patterns(raw["moves again by the same person"]),
         other_again=patterns(raw["moves again by the other person"]),
         by_animal=patterns(raw["moves by an animal"]),
+        still_there=patterns(raw["looking back"]),
         endings=[pattern(text) for text in raw["endings"]],
         themes=[_theme(theme, raw, places) for theme in raw["themes"].values()],
         ask=patterns({"ask": raw["questions"]["ask"]}),

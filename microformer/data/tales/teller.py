@@ -9,10 +9,10 @@ from microformer.data.tales.story import Question, Story
 
 T = TypeVar("T")
 
-ASKED = 0.6  # share of a corpus's stories that are followed by their questions
+ASKED = 0.7  # share of a corpus's stories that are followed by their questions
 MOVES = (0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4)  # of the first thing
 FEW_MOVES = (0, 0, 0, 1, 1, 2)  # of the second thing; a third one stays where it is
-SENTENCES = 4  # in the middle of a story; the moves come first
+SENTENCES = 3  # in the middle of a story; the moves come first
 
 
 def stories(seed: int) -> Iterator[Story]:
@@ -61,6 +61,7 @@ class _Telling:
         self.last_mentioned = ""
         self.visited: set[Place] = set()
         self.said: set[int] = set()
+        self.looked_back = False
         self.reasons_given = int(rand() * 3)
         self.theme: Theme = self.choose(lexicon.themes)
         self.ab, self.ba = self.cast()
@@ -132,7 +133,7 @@ class _Telling:
         moving = [tracked[0]] * self.choose(MOVES)
         if len(tracked) > 1:
             moving += [tracked[1]] * min(self.choose(FEW_MOVES), 4 - len(moving))
-        beats: list[_Tracked | None] = [*moving, *[None] * (SENTENCES - len(moving) - (len(tracked) > 2))]
+        beats: list[_Tracked | None] = [*moving, *[None] * (SENTENCES - len(moving))]
         for left in range(len(beats) - 1, 0, -1):  # random.shuffle costs as much as all the rest
             other = int(self.rand() * (left + 1))
             beats[left], beats[other] = beats[other], beats[left]
@@ -141,6 +142,8 @@ class _Telling:
                 self.move(beat)
             elif self.rand() < 0.35:
                 self.scene(tracked)
+            elif not self.looked_back and self.rand() < 0.6:
+                self.look_back(self.choose(tracked))
             else:
                 self.say(self.theme.middle if self.rand() < 0.5 else self.theme.events, self.ab)
 
@@ -171,6 +174,13 @@ class _Telling:
         one.moves += 1
         self.place(one, self.choose(self.theme.places), mover or self.ab)
         self.say(patterns, mover or self.ab)
+
+    def look_back(self, one: _Tracked) -> None:
+        """Once in a story, tell again where a thing is: who reads on has to remember, too."""
+        self.looked_back = True
+        self.ab.update(one.thing.forms)
+        self.mention(one.place, self.ab)
+        self.say(self.lexicon.still_there, self.ab)
 
     def place(self, one: _Tracked, places: Sequence[Place], slots: Slots) -> None:
         """Put a thing somewhere new and fill the slots that tell of it."""
