@@ -43,7 +43,7 @@ def evaluate(
             summed, count = task.total(called, inputs.to(device), targets.to(device))
             nats += summed
             tokens += count
-    return summarise(float(nats), tokens, dataset.info.val_bytes * tokens / max(dataset.info.val_tokens - 1, 1))
+    return summarise(float(nats), tokens, dataset.val_bytes * tokens / max(len(dataset.val) - 1, 1))
 
 
 class _WithSession(nn.Module):

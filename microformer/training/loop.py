@@ -75,7 +75,7 @@ def run_steps(
     metrics, judge = Metrics(job), Judge(job)
     save_due = Due(training.checkpoint_every, SAVE_SECONDS, progress.step, progress.seconds)
     began = clock() - progress.seconds
-    reserve = 0.0
+    reserve, val_loss = 0.0, progress.val_loss
     job.model.train()
     while budget.done(progress.step, progress.seconds, reserve) < 1:
         factor = learning_rate_factor(
@@ -100,6 +100,7 @@ def run_steps(
         if judging:
             judged, better = judge.judge(last=over)
             row |= judged
+            val_loss = judged["val_loss"]
             saving = saving or better or job.tired
         job.run.append_metrics(row)
         if judging:
@@ -115,7 +116,7 @@ def run_steps(
             break
         progress.seconds = clock() - began
         metrics.restart_clock()
-    return "finished", closing_words(job)
+    return "finished", closing_words(job, val_loss)
 
 
 def take_step(job: Job, factor: float) -> tuple[Tensor, Tensor]:
@@ -150,14 +151,17 @@ def describe(row: dict[str, Any], job: Job) -> str:
     )
 
 
-def closing_words(job: Job) -> str:
+def closing_words(job: Job, val_loss: float | None) -> str:
     """How a finished run ended, in a sentence."""
     progress = job.progress
     early = f" early, because {job.training.patience} evaluations brought nothing better," if job.tired else ""
+    loss = "" if val_loss is None else f" with a validation loss of {val_loss:.4f}"
     best = (
-        "" if progress.best_loss is None else f"; best validation loss {progress.best_loss:.4f} at {progress.best_step}"
+        ""
+        if progress.best_step in (None, progress.step)
+        else f"; the best was at step {progress.best_step} and is kept"
     )
-    return f"Finished{early} at step {progress.step}{best}."
+    return f"Finished{early} at step {progress.step}{loss}{best}."
 
 
 @contextlib.contextmanager

@@ -89,9 +89,7 @@ def set_up(
     if resumed_from is not None:
         progress = restore(resumed_from, model, optimizer)
     _write_directory(run, config, dataset, progress.step)
-    budget = Budget.of(
-        config.training, dataset.info.train_tokens, config.training.batch_size * config.model.max_seq_len
-    )
+    budget = Budget.of(config.training, len(dataset.train), config.training.batch_size * config.model.max_seq_len)
     return Job(run, config, dataset, LanguageModelling(), runtime, model, forward, weights, optimizer, progress, budget)
 
 
@@ -118,7 +116,7 @@ def _refuse_what_cannot_work(config: RunConfig, dataset: Dataset, run: Run, *, r
         raise UserError(
             f"There is already a run in {run.path}; go on with it by --resume, or choose another directory with --out."
         )
-    context, have = config.model.max_seq_len, dataset.info.train_tokens
+    context, have = config.model.max_seq_len, len(dataset.train)
     if have <= context:
         raise UserError(
             f"The training text is {have} tokens long, but the context (max_seq_len) is {context}; "

@@ -107,12 +107,12 @@ class Judge:
             return 0.0
         most = EVALUATION_SHARE * seconds
         self.last_windows = self._at_most(2 * pace * most)
-        return min(self.job.dataset.info.val_tokens / (2 * max(pace, 1.0)), most)
+        return min(len(self.job.dataset.val) / (2 * max(pace, 1.0)), most)
 
     def _at_most(self, tokens: float) -> int | None:
         """How many windows hold ``tokens``; ``None`` when that is all there are."""
         windows = max(8, int(tokens / self.job.context))
-        return None if windows * self.job.context >= self.job.dataset.info.val_tokens else windows
+        return None if windows * self.job.context >= len(self.job.dataset.val) else windows
 
     def _evaluate(self, windows: int | None, *, precise: bool) -> Evaluation:
         job = self.job
