@@ -1,10 +1,9 @@
 """From a source of text to a dataset on disk: tokens, tokenizer and the card that describes them."""
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -123,20 +122,22 @@ def _encode(
 ) -> None:
     """Write the tokens of a part of the text as ``.npy``, block by block."""
     dtype = np.dtype(np.uint16 if tokenizer.vocab_size <= 2**16 else np.uint32)
-    raw = path.with_suffix(".raw")
     tokens = characters = 0
-    with raw.open("wb") as file:
+    with path.open("wb") as file:
+        _write_header(file, dtype, tokens)
         for block in text.blocks(start, stop):
             ids = tokenizer.encode_documents(block)
             file.write(ids.astype(dtype).data)
             tokens += len(ids)
             characters += len(block)
             progress(min(1.0, characters / (stop - start)))
-    with raw.open("rb") as written, path.open("wb") as file:
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (tokens,)}
-        np.lib.format.write_array_header_1_0(file, header)
-        shutil.copyfileobj(written, file, 2**22)
-    raw.unlink()
+        file.seek(0)
+        _write_header(file, dtype, tokens)  # as long as the first one: the format leaves room for the count to grow
+
+
+def _write_header(file: IO[bytes], dtype: np.dtype, tokens: int) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (tokens,)}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def _note(tokenizer: Tokenizer, text: Spool) -> str:
