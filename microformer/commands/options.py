@@ -35,13 +35,12 @@ class Parser(ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> Any:
         if isinstance(ex, UserError):
             raise ex
-        raise UserError(
-            f"{self._sentence(message.strip().rstrip('.'))}; see python -m microformer {self.command} --help."
-        )
+        sentence = self._sentence(message.strip().rstrip("."))
+        raise UserError(f"{sentence}; see python -m microformer {self.command} --help.")
 
     def _sentence(self, message: str) -> str:
         """The library's complaint in the words of this program."""
-        flags = {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
+        flags = {action.dest: (action.option_strings or [str(action.metavar)])[0] for action in self._actions}
         kind, _, rest = message.partition(": ")
         if kind == "unrecognized arguments":
             word = rest.split()[0].partition("=")[0]
@@ -65,7 +64,7 @@ def add_settings(parser: Parser, cls: type, *, prefix: str = "", leave_out: Coll
     """A flag for each setting: ``--training.max_steps`` with a prefix, ``--max-tokens`` without one."""
     for known in describe(cls):
         if known.name not in leave_out:
-            parser.option(_flag(known, prefix), type=str, metavar=_metavar(known), help=_help(known))
+            parser.option(_flag(known, prefix), type=str, metavar=_metavar(known), help=_help(known, prefix))
 
 
 def given_settings(values: Mapping[str, Any], cls: type, *, prefix: str = "") -> dict[str, Any]:
@@ -108,6 +107,8 @@ def _metavar(known: Setting) -> str:
     return "|".join(known.choices) or METAVARS[known.type]
 
 
-def _help(known: Setting) -> str:
+def _help(known: Setting, prefix: str) -> str:
+    if prefix:  # the default is what the configuration file says
+        return known.help.replace("%", "%%")
     default = "none" if known.default is None else repr(known.default) if known.type is str else known.default
     return f"{known.help} (default: {default})".replace("%", "%%")

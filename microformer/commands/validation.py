@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from microformer.checkpoint import Loaded
-from microformer.data.datasets import Dataset
+from microformer.data.datasets import Dataset, open_validation
 from microformer.errors import UserError
 from microformer.training.run_directory import Run
 
@@ -16,7 +16,7 @@ def validation_of(loaded: Loaded, data: Path | None) -> Dataset:
     if data is not None:
         dataset = Dataset.open(data)
     elif (loaded.run / "val.npy").is_file():
-        dataset = Dataset.open_validation(loaded.run)
+        dataset = open_validation(loaded.run)
     else:
         directory = Run(loaded.run).data()
         if directory is None:
