@@ -16,7 +16,7 @@ from microformer.model.positions import rotate
 class Places:
     """Where the tokens of one forward pass stand, worked out once for all blocks.
 
-    ``turns``: rotary cosines and sines (seq, 2, half) or (batch, seq, 2, half), or ``None``.
+    ``turns``: rotary cosines and sines (seq, 2, wide) or (batch, seq, 2, wide), or ``None``.
     ``mask``: added to the scores, (batch or 1, heads or 1, seq, keys), or ``None`` when every token sees all before it
     and nothing else has to be said (``causal``), or when a single token sees all there is.
     """
@@ -45,8 +45,10 @@ class Attention(nn.Module):
         query, key, value = heads.split([self.n_heads, self.kv_heads, self.kv_heads], dim=1)
         if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)
+            heads = torch.cat([query, key], dim=1)
         if places.turns is not None:
-            query, key = rotate(query, places.turns), rotate(key, places.turns)
+            both = rotate(heads[:, : self.n_heads + self.kv_heads], places.turns)
+            query, key = both.split([self.n_heads, self.kv_heads], dim=1)
         if cache is not None:
             key, value = cache.put(self.layer, key, value)
             key, value = key.to(query.dtype), value.to(query.dtype)

@@ -17,25 +17,28 @@ def sinusoidal_table(length: int, d_model: int) -> Tensor:
 
 
 def rotary_table(length: int, rotary_dim: int, base: float) -> Tensor:
-    """Cosines and sines of rotary positions (RoFormer, arXiv:2104.09864). *Shape:* (length, 2, rotary_dim / 2)."""
+    """What rotary positions (RoFormer, arXiv:2104.09864) multiply with. *Shape:* (length, 2, rotary_dim).
+
+    First the cosines, once for each half of a head; then the sines, negative for the first half.
+    """
     rates = base ** (-torch.arange(0, rotary_dim, 2, dtype=torch.float32) / rotary_dim)
     angles = torch.arange(length, dtype=torch.float32)[:, None] * rates
-    return torch.stack([angles.cos(), angles.sin()], dim=1)
+    cos, sin = angles.cos(), angles.sin()
+    return torch.stack([torch.cat([cos, cos], dim=-1), torch.cat([-sin, sin], dim=-1)], dim=1)
 
 
 def rotate(heads: Tensor, turns: Tensor) -> Tensor:
     """Turn the first dimensions of each head by its position's angles; the halves of a head form the pairs (as Llama).
 
-    *Shape:* heads (batch, n_heads, seq, head_dim); turns (seq, 2, half) or (batch, seq, 2, half), half <= head_dim / 2.
+    *Shape:* heads (batch, n_heads, seq, head_dim); turns (seq, 2, wide) or (batch, seq, 2, wide), wide <= head_dim.
     """
-    half = turns.shape[-1]
-    turns = turns.to(heads.dtype)
+    wide = turns.shape[-1]
     if turns.dim() == 4:
         turns = turns[:, None]  # one for all heads of a row
-    cos, sin = turns[..., 0, :], turns[..., 1, :]
-    first, second, rest = heads[..., :half], heads[..., half : 2 * half], heads[..., 2 * half :]
-    turned = [first * cos - second * sin, second * cos + first * sin]
-    return torch.cat(turned if rest.shape[-1] == 0 else [*turned, rest], dim=-1)
+    cos, sin = turns.to(heads.dtype).unbind(-2)
+    turned = heads if wide == heads.shape[-1] else heads[..., :wide]
+    turned = torch.addcmul(turned * cos, turned.roll(wide // 2, dims=-1), sin)  # rolling swaps the halves
+    return turned if wide == heads.shape[-1] else torch.cat([turned, heads[..., wide:]], dim=-1)
 
 
 def alibi_slopes(n_heads: int) -> Tensor:
