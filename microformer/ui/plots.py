@@ -28,8 +28,8 @@ def bars(labels: Sequence[str], values: Sequence[float], *, x_title: str, colour
                 "orientation": "h",
                 "x": list(values),
                 "y": places,
-                "text": [f"{value:,.4g}" for value in values],
-                "textposition": "auto",
+                "text": [f"{value:,.3g}" for value in values],
+                "textposition": "outside",
                 "cliponaxis": False,
                 "marker": {"color": colour},
                 "hovertemplate": "%{customdata}: %{x:,}<extra></extra>",
@@ -52,20 +52,15 @@ def frequent_tokens(tokens: Sequence[tuple[str, int]], total: int, *, most: int 
     """The tokens that occur most often, as bars in per cent of all ``total`` tokens."""
     top = tokens[:most]
     share = [round(100 * count / max(total, 1), 3) for _, count in top]
-    return bars([visible_token(label) for label, _ in top], share, x_title="per cent of all tokens")
+    return bars([label for label, _ in top], share, x_title="per cent of all tokens")
 
 
 def frequent_tokens_in_words(tokens: Sequence[tuple[str, int]], total: int) -> str:
     """What the chart of ``frequent_tokens`` shows, as a sentence."""
     if not tokens:
         return "No tokens were counted."
-    named = ", ".join(f"“{visible_token(label)}” ({100 * count / max(total, 1):.1f} %)" for label, count in tokens[:3])
+    named = ", ".join(f"“{label}” ({100 * count / max(total, 1):.1f} %)" for label, count in tokens[:3])
     return f"The most frequent tokens are {named}."
-
-
-def visible_token(label: str) -> str:
-    """A token as it is shown in charts: white space becomes visible."""
-    return label.replace("\n", "↵").replace("\t", "⇥").replace(" ", "␣") or "(empty)"
 
 
 def escape_label(text: str) -> str:

@@ -6,10 +6,10 @@ from microformer.ui.plots import bars, escape_label, frequent_tokens, frequent_t
 
 
 def test_frequent_tokens_is_a_figure_that_plotly_accepts():
-    figure = frequent_tokens([(" the", 60), ("<b>", 30), ("\n", 10)], 200)
+    figure = frequent_tokens([("␣the", 60), ("<b>", 30), ("⏎", 10)], 200)
     drawn = go.Figure(figure)
     assert list(drawn.data[0].x) == [30.0, 15.0, 5.0]
-    assert list(drawn.layout.yaxis.ticktext) == ["␣the", "&lt;b&gt;", "↵"]
+    assert list(drawn.layout.yaxis.ticktext) == ["␣the", "&lt;b&gt;", "⏎"]
 
 
 def test_only_the_most_frequent_are_drawn():
@@ -22,7 +22,7 @@ def test_nothing_counted_is_an_empty_picture_and_a_sentence():
 
 
 def test_the_words_name_the_three_most_frequent():
-    words = frequent_tokens_in_words([("e", 50), (" ", 30), ("t", 10), ("a", 10)], 100)
+    words = frequent_tokens_in_words([("e", 50), ("␣", 30), ("t", 10), ("a", 10)], 100)
     assert words == "The most frequent tokens are “e” (50.0 %), “␣” (30.0 %), “t” (10.0 %)."
 
 
