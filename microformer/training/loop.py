@@ -47,8 +47,8 @@ def train(
     """Train a model on a prepared dataset into a run directory, or go on with one (``resume``).
 
     ``init`` names a run whose weights to start from. Ends by itself when the budget is spent, after SIGTERM or Ctrl-C,
-    or when the run is asked to stop; the last step is always saved. Raises ``UserError`` for what cannot be done, and
-    ``Diverged``.
+    or when the run is asked to stop; the last step is always saved. A run whose loss is no number any more ends in the
+    state ``diverged``. Raises ``UserError`` for what cannot be done.
     """
     dataset = Dataset.open(Path(data))
     directory = Run(Path(run))
@@ -58,10 +58,11 @@ def train(
         try:
             directory.write_status("running", job.progress.step)
             state, message = run_steps(job, stopping, clock, report)
+        except Diverged as error:
+            state, message = "diverged", str(error)
         except BaseException as error:
-            state = "diverged" if isinstance(error, Diverged) else "failed"
             with contextlib.suppress(UserError):  # the disk may be full: that is then what is told
-                directory.write_status(state, job.progress.step, str(error) or type(error).__name__)
+                directory.write_status("failed", job.progress.step, str(error) or type(error).__name__)
             raise
         directory.write_status(state, job.progress.step, message)
         report(message)

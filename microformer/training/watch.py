@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from microformer import checkpoint
-from microformer.errors import UserError
 from microformer.tasks import Evaluation
 from microformer.training.evaluate import evaluate, evaluating
 from microformer.training.progress import Due
@@ -20,10 +19,14 @@ EVALUATION_SHARE = 0.1
 SAMPLE_TOKENS = 100
 
 
-class Diverged(UserError):
-    """The loss or a gradient is no finite number any more; the last checkpoint is from before that."""
+class Diverged(Exception):
+    """A loss, a gradient or a weight is no finite number any more; the last checkpoint is from before that."""
 
-    exit_status = 3
+    def __init__(self, step: int) -> None:
+        super().__init__(
+            f"Training diverged at step {step}: the loss is no number any more; "
+            "lower the learning rate and resume, or start again."
+        )
 
 
 class Metrics:
@@ -48,10 +51,7 @@ class Metrics:
         progress = self.job.progress
         loss, gradient = float(self.job.runtime.reduce(self.total / self.count)), float(norm)
         if not (math.isfinite(loss) and math.isfinite(gradient)):
-            raise Diverged(
-                f"Training diverged at step {progress.step}: the loss is no number any more; "
-                "lower the learning rate and resume, or start again."
-            )
+            raise Diverged(progress.step)
         pace = (progress.tokens - self.tokens) / max(progress.seconds - self.since, 1e-9)
         self.total, self.count = torch.zeros_like(self.total), 0
         self.due.done(progress.step, progress.seconds)
@@ -92,6 +92,8 @@ class Judge:
         The steps of a run are compared on the same windows; what the last row tells is of all of them, in fp32.
         """
         found = self._evaluate(self.windows, precise=last and self.windows == self.last_windows)
+        if not math.isfinite(found.loss):
+            raise Diverged(self.job.progress.step)
         better = self.job.progress.judge(found.loss, found.bits_per_byte)
         if last and self.windows != self.last_windows:
             found = self._evaluate(self.last_windows, precise=True)
@@ -149,7 +151,9 @@ def first_words(job: Job, characters: int = 24) -> str:
 
 
 def save(job: Job) -> None:
-    """Write the checkpoint of this step, then let go of all but the last two and the best."""
+    """Write the checkpoint of this step, then let go of all but the last two and the best. Raises ``Diverged``."""
+    if not bool(torch.stack(torch._foreach_norm(job.weights)).isfinite().all()):
+        raise Diverged(job.progress.step)
     state = job.progress.to_dict() | {
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -1,0 +1,260 @@
+import dataclasses
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from microformer import checkpoint
+from microformer.errors import UserError
+from microformer.training.config import RunConfig
+from microformer.training.loop import train
+from microformer.training.run_directory import Run
+
+Make = Callable[..., RunConfig]
+KEYS = ["step", "tokens", "seconds", "loss", "val_loss", "bits_per_byte", "lr", "grad_norm", "tokens_per_second"]
+
+
+def quiet(line: str) -> None:
+    """Nobody is at the terminal."""
+
+
+def weights(run: Path) -> bytes:
+    found = checkpoint.newest(run)
+    assert found is not None
+    return (found / checkpoint.WEIGHTS).read_bytes()
+
+
+def interrupted(config: RunConfig, dataset: Path, run: Path, *, at: int) -> None:
+    """Train until step ``at`` asks for a stop, as a page would."""
+
+    def clock() -> float:
+        clock.calls += 1  # type: ignore[attr-defined]
+        if clock.calls == at + 1:  # type: ignore[attr-defined]
+            Run(run).request_stop()
+        return 0.0
+
+    clock.calls = 0  # type: ignore[attr-defined]
+    train(config, dataset, run, resume=Run(run).exists(), clock=clock, report=quiet)
+
+
+def test_a_run_leaves_a_whole_directory(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    lines: list[str] = []
+    train(make_run_config(), dataset, tmp_path / "run", report=lines.append)
+    run = Run(tmp_path / "run")
+    assert run.status().state == "finished" and run.status().step == 12
+    assert not run.alive()
+    rows, _ = run.metrics()
+    assert [list(row) for row in rows] == [KEYS] * len(rows)
+    assert rows[0]["step"] == 1 and rows[-1]["step"] == 12
+    assert rows[-1]["tokens"] == 12 * 4 * 16
+    assert [row["step"] for row in rows if row["val_loss"] is not None] == [6, 12]
+    assert rows[-1]["val_loss"] < rows[0]["loss"]
+    samples, _ = run.samples()
+    assert [row["step"] for row in samples] == [6, 12]
+    assert samples[0]["prompt"] == samples[1]["prompt"] != ""
+    assert run.data() == dataset
+    assert lines[-1] == run.status().message
+    loaded = checkpoint.load(tmp_path / "run")
+    assert loaded.state["step"] == 12 and loaded.model.config == run.config().model
+
+
+def test_config_yaml_holds_every_setting_with_what_auto_chose(
+    dataset: Path, tmp_path: Path, make_run_config: Make
+) -> None:
+    train(make_run_config(precision="auto", max_steps=1), dataset, tmp_path / "run", report=quiet)
+    written = Run(tmp_path / "run").config()
+    assert written.training.precision in ("fp32", "bf16") and written.training.compile == "off"
+    assert written.model.vocab_size == checkpoint.load(tmp_path / "run").tokenizer.vocab_size
+    assert written.about == "for tests"
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_stopped_and_resumed_runs_end_with_the_same_bits(
+    dataset: Path, tmp_path: Path, make_run_config: Make, optimizer: str
+) -> None:
+    config = make_run_config(optimizer=optimizer, dropout=0.2)
+    train(config, dataset, tmp_path / "whole", report=quiet)
+    for stop in (4, 3):
+        interrupted(config, dataset, tmp_path / "parts", at=stop)
+        assert Run(tmp_path / "parts").status().state == "stopped"
+    train(config, dataset, tmp_path / "parts", resume=True, report=quiet)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    rows, _ = Run(tmp_path / "parts").metrics()
+    steps = [row["step"] for row in rows]
+    assert steps == sorted(set(steps)) and steps[-1] == 12
+
+
+def test_accumulated_gradients_are_those_of_the_whole_batch(
+    dataset: Path, tmp_path: Path, make_run_config: Make
+) -> None:
+    for parts in (1, 4):
+        train(make_run_config(gradient_accumulation=parts), dataset, tmp_path / str(parts), report=quiet)
+    first, second = (checkpoint.load(tmp_path / name).model.state_dict() for name in ("1", "4"))
+    for name, weight in first.items():
+        torch.testing.assert_close(weight, second[name], atol=2e-3, rtol=0)
+
+
+def test_resume_of_a_finished_run_changes_nothing(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    train(make_run_config(), dataset, tmp_path / "run", report=quiet)
+    before = weights(tmp_path / "run")
+    train(make_run_config(), dataset, tmp_path / "run", resume=True, report=quiet)
+    assert weights(tmp_path / "run") == before
+    assert Run(tmp_path / "run").status().state == "finished"
+
+
+def test_a_finished_run_can_be_given_more_steps(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    train(make_run_config(), dataset, tmp_path / "run", report=quiet)
+    train(make_run_config(max_steps=15), dataset, tmp_path / "run", resume=True, report=quiet)
+    assert Run(tmp_path / "run").status().step == 15
+
+
+def test_resume_without_a_run_begins_one(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    train(make_run_config(max_steps=2), dataset, tmp_path / "run", resume=True, report=quiet)
+    assert Run(tmp_path / "run").status().state == "finished"
+
+
+def test_resume_goes_on_from_the_newest_whole_checkpoint(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    config = make_run_config()
+    train(config, dataset, tmp_path / "run", report=quiet)
+    before = weights(tmp_path / "run")
+    newest = checkpoint.newest(tmp_path / "run")
+    assert newest is not None
+    (newest / checkpoint.WEIGHTS).write_bytes(b"torn")
+    train(config, dataset, tmp_path / "run", resume=True, report=quiet)
+    assert weights(tmp_path / "run") == before
+
+
+def test_the_last_two_checkpoints_and_the_best_are_kept(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    # With a huge learning rate later steps are worse than the first.
+    config = make_run_config(max_steps=12, eval_every=1, checkpoint_every=2, learning_rate=3.0, muon_learning_rate=3.0)
+    train(config, dataset, tmp_path / "run", report=quiet)
+    kept = [int(path.name.removeprefix("step-")) for path in checkpoint.checkpoints(tmp_path / "run")]
+    rows, _ = Run(tmp_path / "run").metrics()
+    best = min((row["val_loss"], row["step"]) for row in rows)[1]
+    assert set(kept[-2:]) | {best} == set(kept)
+    assert kept[-1] == 12 and best in kept
+
+
+def test_a_run_that_diverges_keeps_its_last_finite_checkpoint(
+    dataset: Path, tmp_path: Path, make_run_config: Make
+) -> None:
+    train(make_run_config(max_steps=5), dataset, tmp_path / "run", report=quiet)
+    _poison(tmp_path / "run")
+    before = weights(tmp_path / "run")
+    train(make_run_config(max_steps=200), dataset, tmp_path / "run", resume=True, report=quiet)
+    status = Run(tmp_path / "run").status()
+    assert status.state == "diverged" and "lower the learning rate" in status.message
+    assert weights(tmp_path / "run") == before
+
+
+def _poison(run: Path) -> None:
+    """Make the next gradient overflow: weights that are finite, but as large as they can be."""
+    directory = checkpoint.newest(run)
+    assert directory is not None
+    tensors = checkpoint.load_tensors(directory / checkpoint.WEIGHTS)
+    tensors["blocks.0.long_term.up"] = torch.full_like(tensors["blocks.0.long_term.up"], 3e38)
+    checkpoint.save_tensors(tensors, directory / checkpoint.WEIGHTS)
+    manifest = json.loads((directory / checkpoint.MANIFEST).read_text())
+    manifest[checkpoint.WEIGHTS] = checkpoint.sha256(directory / checkpoint.WEIGHTS)
+    (directory / checkpoint.MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_patience_ends_a_run_that_does_not_get_better(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    config = make_run_config(max_steps=500, eval_every=1, patience=2, learning_rate=5.0, muon_learning_rate=5.0)
+    train(config, dataset, tmp_path / "run", report=quiet)
+    status = Run(tmp_path / "run").status()
+    assert status.state == "finished" and status.step < 500 and "early" in status.message
+
+
+def test_a_budget_in_minutes_ends_decayed_inside_it(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 1.0  # every look at the clock is a second later
+        return now
+
+    config = make_run_config(max_minutes=0.5, max_steps=None, eval_every=1000, schedule="linear")
+    train(config, dataset, tmp_path / "run", clock=clock, report=quiet)
+    rows, _ = Run(tmp_path / "run").metrics()
+    assert rows[-1]["seconds"] <= 30 and rows[-1]["step"] >= 10
+    assert rows[-1]["lr"] < 0.3 * config.training.learning_rate
+    assert rows[-1]["val_loss"] is not None
+
+
+def test_epochs_count_passes_over_the_text(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    train(make_run_config(max_epochs=0.1, max_steps=None), dataset, tmp_path / "run", report=quiet)
+    rows, _ = Run(tmp_path / "run").metrics()
+    assert rows[-1]["tokens"] == pytest.approx(0.1 * 12_000, rel=0.25)
+
+
+def test_init_begins_with_the_weights_of_another_run(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    train(make_run_config(max_steps=30), dataset, tmp_path / "first", report=quiet)
+    train(make_run_config(max_steps=1), dataset, tmp_path / "second", init=tmp_path / "first", report=quiet)
+    rows, _ = Run(tmp_path / "second").metrics()
+    fresh, _ = Run(tmp_path / "first").metrics()
+    assert rows[0]["loss"] < fresh[0]["loss"] - 0.3
+
+
+def test_a_second_trainer_is_refused(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    run = Run(tmp_path / "run")
+    run.path.mkdir()
+    refused = threading.Event()
+    with run.lock():
+        assert run.alive()
+        with pytest.raises(UserError, match="Another trainer"), Run(run.path).lock(patience=0.0):
+            refused.set()
+    assert not refused.is_set() and not run.alive()
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"batch_size": 4, "gradient_accumulation": 3}, "must be a multiple"),
+    ({"precision": "fp16"}, "fp16"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), REFUSED)
+def test_what_cannot_work_is_refused_in_a_sentence(
+    dataset: Path, tmp_path: Path, make_run_config: Make, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        train(make_run_config(**changes), dataset, tmp_path / "run", report=quiet)
+    assert not Run(tmp_path / "run").exists()
+
+
+def test_a_run_that_is_there_is_not_overwritten(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    train(make_run_config(max_steps=1), dataset, tmp_path / "run", report=quiet)
+    with pytest.raises(UserError, match="already a run"):
+        train(make_run_config(max_steps=1), dataset, tmp_path / "run", report=quiet)
+
+
+def test_a_context_longer_than_the_text_is_refused(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    config = make_run_config()
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, max_seq_len=60_000))
+    with pytest.raises(UserError, match="max_seq_len"):
+        train(config, dataset, tmp_path / "run", report=quiet)
+
+
+def test_a_model_too_large_for_the_disk_is_refused(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    config = make_run_config()
+    huge = dataclasses.replace(config.model, d_model=8192, n_layers=128)
+    with pytest.raises(UserError, match="MB free"):
+        train(dataclasses.replace(config, model=huge), dataset, tmp_path / "run", report=quiet)
+
+
+def test_resume_with_another_model_is_refused(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    config = make_run_config(max_steps=1)
+    train(config, dataset, tmp_path / "run", report=quiet)
+    wider = dataclasses.replace(config, model=dataclasses.replace(config.model, n_layers=3))
+    with pytest.raises(UserError, match=r"model\.n_layers is 3"):
+        train(wider, dataset, tmp_path / "run", resume=True, report=quiet)
+
+
+def test_resume_with_another_optimizer_is_refused(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    train(make_run_config(max_steps=1), dataset, tmp_path / "run", report=quiet)
+    with pytest.raises(UserError, match="another optimizer"):
+        train(make_run_config(optimizer="adamw"), dataset, tmp_path / "run", resume=True, report=quiet)
