@@ -3,6 +3,7 @@
 The only module of the package that reaches the network, and only for ``hub:NAME``.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -97,12 +98,17 @@ def _stream_text(corpus: Corpus) -> Iterator[Piece]:
     system = HfFileSystem(token=False)
     for file_name in corpus.files:
         path = f"datasets/{corpus.repository}@{corpus.revision}/{file_name}"
-        rest = ""
         with system.open(path, "r", encoding="utf-8", block_size=2**20) as file:
-            while block := file.read(2**20):
-                *whole, rest = (rest + block).split(corpus.separator)
-                yield from (Piece(text.strip("\n"), True) for text in whole)
-        yield Piece(rest.strip("\n"), True)
+            yield from documents_of_blocks(iter(functools.partial(file.read, 2**20), ""), corpus.separator)
+
+
+def documents_of_blocks(blocks: Iterable[str], separator: str) -> Iterator[Piece]:
+    """Text that arrives in blocks as documents: what stands between separators, without the line ends around it."""
+    rest = ""
+    for block in blocks:
+        *whole, rest = (rest + block).split(separator)
+        yield from (Piece(text.strip("\n"), True) for text in whole)
+    yield Piece(rest.strip("\n"), True)
 
 
 def _stream_rows(corpus: Corpus) -> Iterator[Piece]:

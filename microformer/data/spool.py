@@ -13,8 +13,9 @@ from microformer.data.tokenizers.base import DOCUMENT_END, cut_text, valid_text
 
 _BLOCK = 2**22
 _BUFFER = 2**20
-# The validation split begins at a document's end if there is one this near to where it would begin otherwise.
-_NEAR = 0.005
+# The validation split begins after a document or a line if one ends this near (in parts of the whole text) to where
+# it would begin otherwise.
+_NEAR = {DOCUMENT_END: 0.02, "\n": 0.005}
 
 
 class Spool:
@@ -59,12 +60,12 @@ class Spool:
         """The byte at which the part after ``fraction`` of the text begins: after a document or a line where one
         ends close by, else between two characters."""
         wanted = int(self.file_bytes * fraction)
-        near = min(_BUFFER, int(self.file_bytes * _NEAR))
-        with self.path.open("rb") as file:
-            file.seek(wanted - near)
-            around = file.read(2 * near)
-        for mark in (DOCUMENT_END.encode(), b"\n"):
-            places = [around.rfind(mark, 0, near) + 1, around.find(mark, near) + 1]
+        for mark, near_part in _NEAR.items():
+            near = min(_BUFFER, int(self.file_bytes * near_part))
+            with self.path.open("rb") as file:
+                file.seek(wanted - near)
+                around = file.read(2 * near)
+            places = [around.rfind(mark.encode(), 0, near) + 1, around.find(mark.encode(), near) + 1]
             offsets = [place - near for place in places if place]
             if offsets:
                 return wanted + min(offsets, key=abs)
