@@ -137,15 +137,16 @@ def _sentences(repo: str, doing: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except hub_errors.GatedRepoError:
-        raise UserError(f"{repo} is open only to those whom its owner lets in; ask there, or use another.") from None
-    except hub_errors.HfHubHTTPError as error:
-        raise UserError(_sentence(error.response.status_code, repo, doing)) from error
-    except hub_errors.HFValidationError:
-        raise UserError(f"{repo!r} is not the name of a repository; it looks like my-name/my-model.") from None
     except Exception as error:
-        if _is_network(error):
-            raise UserError(f"The Hub cannot be reached; check the network and try again ({ALTERNATIVE}).") from error
+        for cause in _causes(error):  # an upload in a thread hides what happened behind an error of its own
+            if isinstance(cause, hub_errors.GatedRepoError):
+                raise UserError(f"{repo} is open only to those whom its owner lets in; ask there.") from error
+            if isinstance(cause, hub_errors.HfHubHTTPError):
+                raise UserError(_sentence(cause.response.status_code, repo, doing)) from error
+            if _is_network(cause):
+                raise UserError(
+                    f"The Hub cannot be reached; check the network and try again ({ALTERNATIVE})."
+                ) from error
         raise
 
 
@@ -166,13 +167,15 @@ def _sentence(status: int, repo: str, doing: str) -> str:
     return f"The Hub refused to {doing} {repo} (status {status}); check the name and the token."
 
 
-def _is_network(error: BaseException) -> bool:
-    """Whether an error, or one that it came from, says that the Hub could not be reached."""
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it came from, what that came from, and so on."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, (ConnectionError, TimeoutError, hub_errors.LocalEntryNotFoundError)):
-            return True
-        if type(seen).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2"):
-            return True
+        yield seen
         seen = seen.__cause__ or seen.__context__
-    return False
+
+
+def _is_network(error: BaseException) -> bool:
+    """Whether an error says that the Hub could not be reached."""
+    library = type(error).__module__.split(".")[0]
+    return isinstance(error, (ConnectionError, TimeoutError)) or library in ("httpx2", "httpcore2")
