@@ -31,7 +31,7 @@ class Runtime(Protocol):
 
     def backward(self, loss: Tensor) -> None: ...
 
-    def clip(self, weights: Iterable[nn.Parameter], largest: float) -> Tensor:
+    def clip(self, weights: Iterable[Tensor], largest: float) -> Tensor:
         """Shrink all gradients so that their joint norm is at most ``largest`` (0: never); returns the norm before."""
         ...
 
@@ -65,7 +65,7 @@ class PlainRuntime:
     def backward(self, loss: Tensor) -> None:
         loss.backward()
 
-    def clip(self, weights: Iterable[nn.Parameter], largest: float) -> Tensor:
+    def clip(self, weights: Iterable[Tensor], largest: float) -> Tensor:
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         norm = torch.stack(torch._foreach_norm(gradients)).norm()
         if largest:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from microformer import checkpoint
 from microformer.data.datasets import Dataset
@@ -45,7 +45,7 @@ class Job:
     runtime: Runtime
     model: Transformer
     forward: nn.Module
-    weights: list[nn.Parameter]
+    weights: list[Tensor]
     optimizer: Optimizer
     progress: Progress
     budget: Budget
@@ -82,7 +82,7 @@ def set_up(
     precision = config.training.precision
     runtime = PlainRuntime(device, precision, compiled=config.training.compile == "on")
     forward = runtime.set_up(model)
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    weights: list[Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
     arithmetic = torch.bfloat16 if precision == "bf16" else torch.float32
     optimizer = make_optimizer(model, config.training, arithmetic=arithmetic)
     progress = Progress()
