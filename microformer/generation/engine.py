@@ -165,8 +165,8 @@ class Engine:
     def _admit(self) -> None:
         """Let waiting requests into the batch: while there is room, and one for each owner in any case."""
         joining: list[Request] = []
-        unread = 0
-        while unread < READ_AT_ONCE:
+        longest = 0  # shorter prompts are padded to it
+        while longest * len(joining) < READ_AT_ONCE:
             with self._changed:
                 rows = Counter(one.owner for one in [*self._requests, *joining])
                 room = rows.total() < self.max_rows
@@ -175,7 +175,7 @@ class Engine:
                 break
             if taken[1].stream.begin():
                 joining.append(taken[1])
-                unread += min(len(taken[1].row.ids), self.model.config.max_seq_len)
+                longest = max(longest, min(len(taken[1].row.ids), self.model.config.max_seq_len))
         self._join(joining)
 
     def _join(self, joining: list[Request]) -> None:

@@ -22,7 +22,7 @@ class Sampling:
     Sample ``i`` of ``num_samples`` is what the seed ``seed + i`` gives alone.
     """
 
-    max_tokens: int = setting(200, "Most tokens to write.", minimum=1, maximum=1_000_000, unit="tokens")
+    max_tokens: int = setting(200, "Most tokens to write.", minimum=1, maximum=100_000, unit="tokens")
     temperature: float = setting(
         0.8, "Lower is safer, higher is bolder; 0 always takes the likeliest token.", minimum=0, maximum=100
     )

@@ -16,7 +16,7 @@ from microformer.generation.sampling import Sampling
 from microformer.generation.stream import Stream
 from tests.generation.test_generate import PROMPTS, TOKENIZER, make_model, make_session, reference
 
-LONG = Sampling(max_tokens=1_000_000, seed=9)
+LONG = Sampling(max_tokens=100_000, seed=9)
 SHORT = Sampling(max_tokens=20, seed=9)
 WAIT = 60.0  # far more than anything here takes; only a deadlock reaches it
 
