@@ -10,7 +10,7 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from microformer.errors import UserError
@@ -61,8 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(words: list[str]) -> int:
     """Run the command that ``words`` begin with. Raises ``UserError``; returns the exit status."""
-    from microformer.commands.options import Parser
-
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(usage())
         return 0 if words else 2
@@ -71,6 +69,17 @@ def run(words: list[str]) -> int:
 
         sys.stdout.write(f"microformer {version('microformer')}\n")
         return 0
+    try:
+        command, values = parse(words)
+    except SystemExit:  # --help was printed
+        return 0
+    return int(command(values) or 0)
+
+
+def parse(words: list[str]) -> tuple[Callable[[dict[str, Any]], int | None], dict[str, Any]]:
+    """The function that does what ``words`` ask for, and what to call it with. Raises ``UserError``."""
+    from microformer.commands.options import Parser
+
     command, *rest = words
     if command not in COMMANDS:
         close = difflib.get_close_matches(command, COMMANDS, n=1)
@@ -79,12 +88,8 @@ def run(words: list[str]) -> int:
     module: Any = importlib.import_module(f"microformer.commands.{MODULES.get(command, command)}")
     parser = Parser(command, module.DESCRIPTION, getattr(module, "USAGE", None))
     module.add_arguments(parser)
-    try:
-        values = parser.parse_args(_join_free_text(rest)).as_dict()
-    except SystemExit:  # --help was printed
-        return 0
-    status = module.run(values)
-    return int(status or 0)
+    values = parser.parse_args(_join_free_text(rest)).as_dict()
+    return module.run, values
 
 
 def usage() -> str:

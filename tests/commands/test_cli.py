@@ -1,0 +1,96 @@
+"""Every error is one sentence on standard error, and the exit status tells whose it is."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from microformer.cli import COMMANDS, main, usage
+from tests.commands.conftest import Command
+
+
+def test_help_names_every_command(command: Command) -> None:
+    ended = command("--help")
+    assert ended.status == 0
+    assert all(name in ended.out for name in COMMANDS)
+    assert command().status == 2
+    assert usage() == ended.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(command: Command, name: str) -> None:
+    ended = command(name, "--help")
+    assert ended.status == 0 and f"python -m microformer {name}" in ended.out and not ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["trian"], "did you mean train?"),
+        (["train"], "--out is missing"),
+        (["train", "--out", "{place}/x"], "give one with --config"),
+        (["train", "--config", "tniy", "--out", "{place}/x"], "did you mean tiny?"),
+        (["train", "--config", "{place}/tiny.yaml", "--out", "{place}/x"], "give one with --data"),
+        (["train", "--config", "{place}/tiny.yaml", "--out", "x", "--training.max_step", "3"], "--training.max_steps?"),
+        (["train", "--config", "{place}/tiny.yaml", "--out", "x", "--training.learning_rate", "-1"], "more than 0"),
+        (["train", "--config", "{place}/tiny.yaml", "--out", "x", "--training.batch_size", "2.5"], "batch_size"),
+        (["train", "--config", "{place}/tiny.yaml", "--out", "x", "--model.d_model", "18"], "multiple of n_heads"),
+        (["train", "--config", "{place}/text.txt", "--out", "x"], "text.txt"),
+        (["train", "--config", "{place}/tiny.yaml", "--data", "{place}", "--out", "{place}/x"], "dataset"),
+        (["prepare", "--source", "{place}/nothing.txt", "--tokenizer", "char", "--out", "{place}/x"], "nothing.txt"),
+        (["prepare", "--source", "tales", "--tokenizer", "words", "--out", "{place}/x"], "words"),
+        (["prepare", "--source", "tales", "--tokenizer", "bpe", "--vocab-size", "x", "--out", "y"], "--vocab-size"),
+        (["sample", "{place}/nothing", "--prompt", "a"], "There is no run"),
+        (["sample", "{place}/run", "--top-p", "0"], "top_p is 0"),
+        (["sample", "{place}/run", "--top-k", "-1"], "top_k is -1"),
+        (["sample", "{place}/run", "--temperature", "nan"], "temperature"),
+        (["sample", "{place}/run", "--max-tokens", "0"], "max_tokens"),
+        (["sample", "{place}/run", "--greedy", "--temperature", "1"], "--greedy means temperature 0"),
+        (["sample", "{place}/run", "--prompt", "a", "--interactive"], "both given"),
+        (["sample", "{place}/run", "--prompts", "{place}/text.txt"], "Line 1 of text.txt is not valid JSON"),
+        (["sample", "{place}/run", "--session", "{place}/nothing"], "nothing"),
+        (["sample", "{place}/run", "--strength", "2", "--session", "{place}/nothing"], "nothing|strength"),
+        (["sample", "{place}/run", "--lookup"], "--lookup answers from"),
+        (["sample", "{place}/run", "--gate", "maybe"], "--gate: invalid choice: 'maybe'"),
+        (["sample", "{place}/run", "more"], "no place for the word 'more'"),
+        (["evaluate", "{place}/run", "--gate", "auto"], "invalid choice"),
+        (["evaluate", "{place}/run", "--data", "{place}/nothing"], "nothing"),
+        (["profile", "--config", "tiny", "--data", "x", "--vocab-size", "3"], "drop one"),
+        (["export", "{place}/run", "{place}/no/such/folder/x.zip"], "no folder"),
+        (["import", "{place}/text.txt", "{place}/x"], "not a zip file"),
+        (["pull", "../x", "{place}/x"], "not the name of a repository"),
+    ],
+)
+def test_what_a_user_can_mend_is_told_in_one_line(
+    command: Command, place: Path, words: list[str], sentence: str
+) -> None:
+    ended = command(*[word.format(place=place) for word in words])
+    assert ended.status == 2
+    assert re.search(sentence, ended.err), ended.err
+    assert ended.err.startswith("Error: ") and ended.err.count("\n") == 1 and "Traceback" not in ended.err
+    assert ended.out == ""
+
+
+def test_a_fault_of_the_program_is_one_line_and_another_status(
+    command: Command, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(COMMANDS, "options", "A module without a run function, as a bug would be.")
+    ended = command("options")
+    assert ended.status == 1 and "MICROFORMER_DEBUG" in ended.err and ended.err.count("\n") == 1
+    monkeypatch.setenv("MICROFORMER_DEBUG", "1")
+    with pytest.raises(AttributeError):
+        main(["options"])
+
+
+def test_the_module_is_the_command_line(place: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "microformer", "evaluate", place / "nothing"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: There is no run") and done.stderr.count("\n") == 1
