@@ -20,7 +20,7 @@ class Speaker:
 
 
 class Engines:
-    """At most ``kept`` checkpoints besides the starter; the one unused for longest is closed first."""
+    """At most ``kept`` checkpoints besides the starter; the idle one unused for longest is closed first."""
 
     def __init__(self, kept: int = 3, load: Callable[[Path], Loaded] = checkpoint.load) -> None:
         self._kept, self._load = kept, load
@@ -51,6 +51,8 @@ class Engines:
             self._speakers.clear()
 
     def _close_oldest(self) -> None:
+        """Those that are writing or teaching are left alone, even when that keeps too many for a while."""
         mine = [key for key in self._speakers if key[0] != checkpoint.STARTER]
-        for key in mine[: max(0, len(mine) - self._kept)]:
+        idle = [key for key in mine[:-1] if not self._speakers[key].engine.busy]
+        for key in idle[: max(0, len(mine) - self._kept)]:
             self._speakers.pop(key).engine.close()
