@@ -115,14 +115,8 @@ def _stream_rows(corpus: Corpus) -> Iterator[Piece]:
     """The documents of Parquet files: one in each row, or from a row that ``begins`` one to the next."""
     import datasets
 
-    rows = datasets.load_dataset(
-        corpus.repository,
-        data_files={"train": list(corpus.files)},
-        revision=corpus.revision,
-        split="train",
-        streaming=True,
-        token=False,
-    )
+    urls = [f"hf://datasets/{corpus.repository}@{corpus.revision}/{name}" for name in corpus.files]
+    rows = datasets.load_dataset("parquet", data_files=urls, split="train", streaming=True, token=False)
     return documents_of_rows((row["text"] for row in rows), corpus.begins)
 
 
