@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
+from starlette.exceptions import HTTPException
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -45,10 +46,6 @@ POLICY = (
 )
 
 
-class TooLarge(Exception):
-    """A body grew past the limit while it was being read."""
-
-
 class Guard:
     """ASGI middleware that refuses foreign hosts and origins, closed routes and bodies over ``max_body`` bytes.
 
@@ -75,20 +72,13 @@ class Guard:
         if scope["type"] != "http" or refusal:
             await _answer(scope, send, *(refusal or (403, "Only ordinary requests are answered here.")))
             return
-        started = False
 
-        async def guarded_send(message: MutableMapping[str, Any]) -> None:
-            nonlocal started
+        async def with_policy(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                started = True
                 message = {**message, "headers": [*message.get("headers", []), *self._headers]}
             await send(message)
 
-        try:
-            await self.app(scope, self._counted(receive), guarded_send)
-        except TooLarge:
-            if not started:
-                await _answer(scope, send, 413, self._too_large())
+        await self.app(scope, self._counted(receive), with_policy)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = {name: value.decode("latin-1") for name, value in scope.get("headers", [])}
@@ -122,7 +112,7 @@ class Guard:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self.max_body:
-                raise TooLarge
+                raise HTTPException(413, self._too_large())  # what FastAPI passes on from anywhere in a route
             return message
 
         return counted
