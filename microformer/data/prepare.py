@@ -1,7 +1,7 @@
 """From a source of text to a dataset on disk: tokens, tokenizer and the card that describes them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,29 +55,21 @@ def prepare(
     """
     out, told = Path(out), progress or (lambda fraction, text: None)
     _check_out(out)
-    given = None if tokenizer in KINDS else load_tokenizer(find_tokenizer(tokenizer))
-    if given is not None and vocab_size is not None:
-        raise UserError(f"A vocabulary size ({vocab_size}) cannot be chosen for a tokenizer that exists already.")
+    given = _given_tokenizer(tokenizer, vocab_size)
     asked = {"seed": seed, "size": parse_size(size), "limit": None if limit is None else parse_size(limit)}
     with directory_written_whole(out) as directory:
         text = val_text = _read(source, directory / "text", asked, lambda done: told(0.4 * done, "Reading text"))
         if val is not None:
             val_text = _read(val, directory / "val_text", asked, lambda done: told(0.4, "Reading validation text"))
-        told(0.4, "Making the tokenizer")
-        made = given or _make_tokenizer(tokenizer, {text, val_text}, vocab_size)
+        made = given or _make_tokenizer(tokenizer, [text, val_text], vocab_size, told)
         made.save(directory / "tokenizer.json")
-        # Split by text and not by tokens, so that every tokenizer is measured on the same text.
-        train_end, val_start = (text.file_bytes, 0) if val is not None else (text.cut(1 - VAL_FRACTION),) * 2
-        _encode(made, text, 0, train_end, directory / "train.npy", lambda done: told(0.5 + 0.35 * done, "Encoding"))
-        _encode(made, val_text, val_start, val_text.file_bytes, directory / "val.npy", lambda done: None)
-        told(0.85, "Counting tokens")
+        counted = _write_splits(directory, made, text, val_text, told)
         is_tales = source_name(source) == "tales"
-        counted = _describe_text({text, val_text}, val_text, val_start) | describe_tokens(directory, made)
         info = DatasetInfo(
             name=name or source_name(source),
             source=source_name(source),
             preview=next(text.blocks())[:PREVIEW_CHARACTERS].replace(DOCUMENT_END, "\n\n"),
-            note=_note(made, text) if given is None else "",
+            note="" if given else _note(made, text),
             created=clock(),
             seed=seed if is_tales else None,
             size=asked["size"] if is_tales else None,
@@ -111,10 +103,41 @@ def _read(source: Source, path: Path, asked: dict[str, Any], progress: Callable[
     return spool
 
 
-def _make_tokenizer(kind: str, spools: set[Spool], vocab_size: int | None) -> Tokenizer:
-    ordered = sorted(spools, key=lambda spool: spool.path)
-    size = BPE_SAMPLE_BYTES if kind == "bpe" else max(spool.file_bytes for spool in spools)
-    return build_tokenizer(kind, (block for spool in ordered for block in spool.sample(size)), vocab_size)
+def _given_tokenizer(tokenizer: str, vocab_size: int | None) -> Tokenizer | None:
+    """The tokenizer that exists already, or nothing where one is to be made."""
+    if tokenizer in KINDS:
+        return None
+    if vocab_size is not None:
+        raise UserError(f"A vocabulary size ({vocab_size}) cannot be chosen for a tokenizer that exists already.")
+    return load_tokenizer(find_tokenizer(tokenizer))
+
+
+def _make_tokenizer(kind: str, spools: list[Spool], vocab_size: int | None, told: Progress) -> Tokenizer:
+    def blocks() -> Iterator[str]:
+        done = 0
+        for spool in dict.fromkeys(spools):  # the same one twice where the validation text is a part of it
+            for block in spool.sample(BPE_SAMPLE_BYTES if kind == "bpe" else spool.file_bytes):
+                told(0.4 + 0.1 * min(1.0, done / spool.file_bytes), "Making the tokenizer")
+                yield block
+                done += len(block)
+
+    return build_tokenizer(kind, blocks(), vocab_size)
+
+
+def _write_splits(
+    directory: Path, tokenizer: Tokenizer, text: Spool, val_text: Spool, told: Progress
+) -> dict[str, Any]:
+    """Write ``train.npy`` and ``val.npy``, and count what is in them.
+
+    The split is made in the text and not in the tokens, so that every tokenizer is measured on the same text.
+    """
+    train_end, val_start = text.file_bytes, 0
+    if val_text is text:
+        train_end = val_start = text.cut(1 - VAL_FRACTION)
+    _encode(tokenizer, text, 0, train_end, directory / "train.npy", lambda done: told(0.5 + 0.35 * done, "Encoding"))
+    _encode(tokenizer, val_text, val_start, val_text.file_bytes, directory / "val.npy", lambda done: None)
+    told(0.85, "Counting tokens")
+    return _describe_text({text, val_text}, val_text, val_start) | describe_tokens(directory, tokenizer)
 
 
 def _encode(
