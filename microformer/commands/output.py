@@ -23,6 +23,12 @@ def result_json(value: Any) -> None:
     result(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
 
 
+def ask(question: str) -> None:
+    """A question to the person at the terminal, who answers on the same line."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+
+
 def note(text: str) -> None:
     """A line for the person at the terminal, on standard error."""
     sys.stderr.write(text + "\n")

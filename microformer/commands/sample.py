@@ -146,7 +146,7 @@ def converse(engine: "Engine", recaller: "Recaller", sampling: "Sampling", value
     output.note("Write how a text begins and press Enter; Ctrl-D ends.")
     while True:
         if sys.stdin.isatty():
-            output.piece("> ")
+            output.ask("> ")
         line = sys.stdin.readline()
         if not line:
             return

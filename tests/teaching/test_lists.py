@@ -1,0 +1,48 @@
+"""Facts from files that people write."""
+
+from pathlib import Path
+
+import pytest
+
+from microformer.errors import UserError
+from microformer.teaching.lists import facts_of, read_facts
+from microformer.teaching.session import Fact
+
+TWO = [Fact("The king of Zelukami is", "Rovosha"), Fact('A "red" ball', "lies,\nthere")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.jsonl", '{"prompt": "The king of Zelukami is", "answer": "Rovosha"}\n\n'
+                    '{"prompt": "A \\"red\\" ball", "answer": "lies,\\nthere", "more": 1}'),
+        ("a.csv", '\ufeffThe king of Zelukami is,Rovosha\r\n\r\n"A ""red"" ball","lies,\nthere"\r\n'),
+        ("a.CSV", 'n;Answer;Prompt\n1;Rovosha;The king of Zelukami is\n2;"lies,\nthere";"A ""red"" ball"\n'),
+        ("a.tsv", 'prompt\tanswer\nThe king of Zelukami is\tRovosha\n"A ""red"" ball"\t"lies,\nthere"\n'),
+    ],
+)  # fmt: skip
+def test_json_lines_and_tables_say_the_same(name: str, text: str) -> None:
+    assert facts_of(text, name) == TWO
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("a.jsonl", "", "holds no facts"),
+        ("a.jsonl", "\n{nonsense", "Line 2 of a.jsonl is not valid JSON"),
+        ("a.jsonl", '{"prompt": "a"}', "Line 1 of a.jsonl is not a fact"),
+        ("a.jsonl", '["a", "b"]', "is not a fact"),
+        ("a.jsonl", '{"prompt": "a", "answer": " "}', "Line 1 of a.jsonl: The answer to 'a' is empty"),
+        ("a.csv", "a,b\nc", "Line 2 of a.csv has no answer"),
+        ("a.csv", 'a,"b', "Line 1 of a.csv is not part of a table"),
+        ("a.csv", "prompt,answer\n", "holds no facts"),
+    ],
+)
+def test_a_line_that_is_wrong_is_named(name: str, text: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        facts_of(text, name)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no file"):
+        read_facts(tmp_path / "facts.jsonl")
