@@ -14,6 +14,7 @@ from torch import Tensor
 
 from microformer.adapters.session import SessionMemory
 from microformer.checkpoint import Loaded
+from microformer.model.block import Block
 from microformer.model.transformer import Transformer
 from microformer.teaching.anchors import Anchors, sample_anchors
 from microformer.teaching.examples import Example
@@ -134,6 +135,7 @@ def head_input(model: Transformer, memory: SessionMemory, lesson: Lesson) -> Ten
     hidden = hidden if adapter is None else adapter(hidden)
     for index in range(lesson.first + 1, model.config.n_layers):
         block = model.blocks[index]
+        assert isinstance(block, Block)
         hidden = block.attend(hidden, places)  # (B, T, C)
         if index == last:
             hidden = hidden[lesson.rows, lesson.columns]  # (places, C)

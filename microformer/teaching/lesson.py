@@ -17,14 +17,17 @@ from microformer.adapters.session import SessionMemory
 from microformer.model.transformer import Transformer
 from microformer.teaching.examples import Example
 from microformer.teaching.ground import Ground, Lesson, head_input, lesson_logits
+from microformer.teaching.optimizer import OrthogonalMomentum
 from microformer.teaching.settings import TeachSettings
 
 CHECKED_TOGETHER = 64
+SURE = 1.0
+"""A place whose margin is this much above what is asked is not trained on: it has been learnt."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where an attempt stands after a step: ``held`` of ``of`` examples have their margin."""
+    """Where an attempt stands: ``held`` of ``of`` examples have their margin after ``number`` steps."""
 
     number: int
     held: int
@@ -43,6 +46,54 @@ class Outcome:
         return sum(each >= margin for each in self.margins)
 
 
+def attempt(
+    ground: Ground, examples: Sequence[Example], new: Sequence[int], start: SessionMemory, settings: TeachSettings
+) -> Generator[Step, None, Outcome]:
+    """Train from ``start`` until all ``examples`` have their margin, yielding after each step.
+
+    ``new`` are the indices of examples that every step repeats. Ends with the best memory that was looked at: one that
+    holds all examples or, after ``settings.max_steps``, as many as could be had.
+    """
+    choice = random.Random(settings.seed)
+    anchored = torch.Generator().manual_seed(settings.seed)
+    down, up = start.down.clone().requires_grad_(), start.up.clone().requires_grad_()
+    optimizer = OrthogonalMomentum([down, up], settings.learning_rate)
+    memory = replace(start, down=down, up=up)
+    margins = yield from margins_of(ground, start, examples)
+    best = Outcome(start, tuple(margins))
+    for number in range(settings.max_steps):
+        if best.held(settings.margin) == len(examples):
+            break
+        chosen = choose(margins, new, settings, choice)
+        lesson = ground.lesson([examples[index] for index in chosen], min(memory.layers))
+        logits = lesson_logits(ground.model, memory, lesson)
+        lead = leads(logits.detach(), lesson)
+        for index, margin in zip(chosen, lowest(lead, lesson, len(chosen)), strict=True):
+            margins[index] = margin
+        if min(margins[index] for index in chosen) >= settings.margin or number == settings.max_steps - 1:
+            frozen = replace(memory, down=down.detach().clone(), up=up.detach().clone())
+            margins = yield from margins_of(ground, frozen, examples)
+            best = max(best, Outcome(frozen, tuple(margins)), key=lambda outcome: outcome.held(settings.margin))
+        loss = unlearnt(logits, lead, lesson, settings.margin + SURE)
+        if settings.drift_weight:
+            anchors, base = ground.anchor_places(settings.anchor_places, min(memory.layers), anchored)
+            loss = loss + settings.drift_weight * drift(ground.model, memory, anchors, base)
+        optimizer.step(torch.autograd.grad(loss, [down, up]))
+        yield Step(number + 1, sum(margin >= settings.margin for margin in margins), len(examples))
+    return best
+
+
+def choose(margins: Sequence[float], new: Sequence[int], settings: TeachSettings, choice: random.Random) -> list[int]:
+    """What a step repeats: the new examples, and of the others half the weakest and half by chance."""
+    fresh = list(new) if len(new) <= settings.group else choice.sample(list(new), settings.group)
+    others = sorted(set(range(len(margins))).difference(fresh))
+    if len(others) <= settings.rehearsal:
+        return fresh + others
+    weakest = sorted(others, key=lambda index: margins[index])[: settings.rehearsal // 2]
+    rest = [index for index in others if index not in set(weakest)]
+    return fresh + weakest + choice.sample(rest, settings.rehearsal - len(weakest))
+
+
 def margins_of(
     ground: Ground, memory: SessionMemory, examples: Sequence[Example]
 ) -> Generator[Step, None, list[float]]:
@@ -53,22 +104,34 @@ def margins_of(
         chosen = order[start : start + CHECKED_TOGETHER]
         with torch.no_grad():
             lesson = ground.lesson([examples[index] for index in chosen], min(memory.layers))
-            lowest = lowest_margins(lesson_logits(ground.model, memory, lesson), lesson, len(chosen))
-        for index, margin in zip(chosen, lowest, strict=True):
+            lead = leads(lesson_logits(ground.model, memory, lesson), lesson)
+        for index, margin in zip(chosen, lowest(lead, lesson, len(chosen)), strict=True):
             margins[index] = margin
         yield Step(0, 0, len(examples))
     return margins
 
 
-def lowest_margins(logits: Tensor, lesson: Lesson, count: int) -> list[float]:
-    """For each of ``count`` examples, by how much its targets lead where they lead least.
+def leads(logits: Tensor, lesson: Lesson) -> Tensor:
+    """By how much each target leads the next best token. *Shape:* (places, vocab) -> (places,)."""
+    targets = lesson.targets[:, None]
+    others = logits.scatter(1, targets, float("-inf")).amax(1)
+    return logits.gather(1, targets)[:, 0] - others
 
-    *Shape:* logits (places, vocab).
+
+def lowest(lead: Tensor, lesson: Lesson, count: int) -> list[float]:
+    """The lowest lead of each of ``count`` examples. *Shape:* lead (places,)."""
+    return torch.full((count,), float("inf")).scatter_reduce(0, lesson.rows, lead, "amin").tolist()
+
+
+def unlearnt(logits: Tensor, lead: Tensor, lesson: Lesson, sure: float) -> Tensor:
+    """Cross entropy where the lead is below ``sure``, about the mean over those places.
+
+    Places that have been learnt would only pull against what holds the rest of the model. The 8 keeps the last few
+    places from weighing as much as all of them did.
     """
-    right = logits.gather(1, lesson.targets[:, None])[:, 0]  # (places,)
-    others = logits.scatter(1, lesson.targets[:, None], float("-inf")).amax(1)
-    lowest = torch.full((count,), float("inf")).scatter_reduce(0, lesson.rows, right - others, "amin")
-    return lowest.tolist()
+    open_places = (lead < sure).to(logits.dtype)
+    losses = F.cross_entropy(logits, lesson.targets, reduction="none")
+    return (losses * open_places).sum() / (open_places.sum() + 8)
 
 
 def drift(model: Transformer, memory: SessionMemory, lesson: Lesson, base: Tensor) -> Tensor:
@@ -77,57 +140,3 @@ def drift(model: Transformer, memory: SessionMemory, lesson: Lesson, base: Tenso
         before = model.logits(base).log_softmax(-1)  # (places, vocab)
     after = model.logits(head_input(model, memory, lesson), memory).log_softmax(-1)
     return F.kl_div(after, before, reduction="batchmean", log_target=True)
-
-
-def attempt(
-    ground: Ground,
-    examples: Sequence[Example],
-    new: Sequence[int],
-    start: SessionMemory,
-    settings: TeachSettings,
-) -> Generator[Step, None, Outcome]:
-    """Train from ``start`` until all ``examples`` have their margin, yielding after each step.
-
-    ``new`` are the indices of examples that every step repeats. Ends with the best memory seen, which holds all
-    examples or, after ``settings.max_steps``, as many as could be had.
-    """
-    choice = random.Random(settings.seed)
-    anchored = torch.Generator().manual_seed(settings.seed)
-    down, up = start.down.clone().requires_grad_(), start.up.clone().requires_grad_()
-    optimizer = torch.optim.Adam([down, up], lr=settings.learning_rate, betas=(0.9, 0.99))
-    memory = replace(start, down=down, up=up)
-    margins = yield from margins_of(ground, start, examples)
-    best = Outcome(start, tuple(margins))
-    for number in range(settings.max_steps):
-        chosen = _choose(margins, new, settings, choice)
-        lesson = ground.lesson([examples[index] for index in chosen], min(memory.layers))
-        logits = lesson_logits(ground.model, memory, lesson)
-        for index, margin in zip(chosen, lowest_margins(logits.detach(), lesson, len(chosen)), strict=True):
-            margins[index] = margin
-        if min(margins[index] for index in chosen) >= settings.margin:
-            frozen = replace(memory, down=down.detach().clone(), up=up.detach().clone())
-            margins = yield from margins_of(ground, frozen, examples)
-            outcome = Outcome(frozen, tuple(margins))
-            if outcome.held(settings.margin) > best.held(settings.margin) or best.memory is start:
-                best = outcome
-            if outcome.held(settings.margin) == len(examples):
-                return outcome
-        loss = F.cross_entropy(logits, lesson.targets)
-        if settings.drift_weight:
-            anchors, base = ground.anchor_places(settings.anchor_places, min(memory.layers), anchored)
-            loss = loss + settings.drift_weight * drift(ground.model, memory, anchors, base)
-        down.grad, up.grad = torch.autograd.grad(loss, [down, up])
-        optimizer.step()
-        yield Step(number + 1, sum(margin >= settings.margin for margin in margins), len(examples))
-    return best
-
-
-def _choose(margins: Sequence[float], new: Sequence[int], settings: TeachSettings, choice: random.Random) -> list[int]:
-    """What a step repeats: the new examples, and of the others half the weakest and half by chance."""
-    fresh = list(new) if len(new) <= settings.group else choice.sample(list(new), settings.group)
-    others = [index for index in range(len(margins)) if index not in set(fresh)]
-    if len(others) <= settings.rehearsal:
-        return fresh + others
-    weakest = sorted(others, key=lambda index: margins[index])[: settings.rehearsal // 2]
-    rest = [index for index in others if index not in set(weakest)]
-    return fresh + weakest + choice.sample(rest, settings.rehearsal - len(weakest))

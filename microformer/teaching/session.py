@@ -65,11 +65,17 @@ class Session:
     name: str = ""
 
     @classmethod
-    def blank(cls, loaded: Loaded, *, width: int = 64, name: str = "") -> "Session":
+    def blank(cls, loaded: Loaded, *, name: str = "") -> "Session":
         """A session that was taught nothing and changes nothing."""
-        config = loaded.model.config
-        memory = SessionMemory.blank(config, layers=session_layers(config), width=width)
-        return cls(memory, base_hash(loaded.model), loaded.tokenizer.hash, name=name)
+        return cls(blank_memory(loaded.model.config), base_hash(loaded.model), loaded.tokenizer.hash, name=name)
+
+    def emptied(self, config: ModelConfig) -> "Session":
+        """The same session with nothing taught."""
+        return replace(self, memory=blank_memory(config), facts=(), recited=(), passages=(), known=())
+
+    def remembering(self, memory: SessionMemory) -> "Session":
+        """The same lists with another memory."""
+        return replace(self, memory=memory)
 
     @property
     def is_blank(self) -> bool:
@@ -99,6 +105,16 @@ class Session:
         if len(kept) == len(self.facts):
             raise UserError(f"Nothing was taught for {prompt!r}; look at the list of facts.")
         return replace(self, facts=tuple(fact for fact, _ in kept), recited=tuple(said for _, said in kept))
+
+
+def blank_memory(config: ModelConfig, *, everywhere: bool = False) -> SessionMemory:
+    """The memory that a session of a model of this shape starts with; ``everywhere`` puts an adapter in each block.
+
+    As wide as 256 kB allow when only the last two blocks have one, and not wider than 128.
+    """
+    layers = tuple(range(config.n_layers)) if everywhere else session_layers(config)
+    width = max(16, min(128, 16384 // config.d_model))
+    return SessionMemory.blank(config, layers=layers, width=width)
 
 
 def session_layers(config: ModelConfig) -> tuple[int, ...]:

@@ -8,8 +8,8 @@ from math import log, sqrt
 from microformer.teaching.keys import words
 
 COMMON = frozenset(
-    ("a", "an", "the", "of", "in", "on", "at", "is", "are", "was", "were", "be", "do", "does", "did", "has", "have")
-    + ("had", "it", "its", "s", "and", "please", "there", "then", "that", "this")
+    {"a", "an", "the", "of", "in", "on", "at", "is", "are", "was", "were", "be", "do", "does", "did", "has", "have"}
+    | {"had", "it", "its", "s", "and", "please", "there", "then", "that", "this"}
 )
 """English words that carry little of a prompt's meaning. *Not*, *where* and *my* are not among them, nor are *to* and
 *from*. Other languages need every word."""

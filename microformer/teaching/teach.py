@@ -1,0 +1,172 @@
+"""Teach, forget and rebuild: generators that yield progress and return a new session.
+
+The session that is handed in is never changed, so a lesson may be dropped at any moment. ``Progress.session`` is what
+has been learnt so far, for who wants to keep the first half of a list.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+
+from microformer.adapters.session import SessionMemory
+from microformer.checkpoint import Loaded, base_hash
+from microformer.errors import UserError
+from microformer.teaching.examples import Example, examples_of, opened_tokens
+from microformer.teaching.ground import Ground, ground_of
+from microformer.teaching.lesson import Outcome, Step, attempt
+from microformer.teaching.session import Fact, Session, blank_memory, checked
+from microformer.teaching.settings import TeachSettings
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``done`` of ``of`` facts (or passages) of this request have been through their lesson; ``recited`` of
+    ``listed`` in the whole session are said exactly. ``phase`` is "reading", "learning" or "rebuilding"."""
+
+    phase: str
+    step: int
+    done: int
+    of: int
+    recited: int
+    listed: int
+    session: Session
+
+
+Teaching = Generator[Progress, None, Session]
+
+
+def teach(loaded: Loaded, session: Session, facts: Sequence[Fact], settings: TeachSettings | None = None) -> Teaching:
+    """Teach facts on top of what the session holds, ``settings.group`` at a time.
+
+    The session that is returned lists all of them; ``recited`` tells which the model says exactly. Raises
+    ``UserError`` before the first step for a fact that cannot be taught, or a session of another model.
+    """
+    settings = settings or TeachSettings()
+    check_fits(loaded, session)
+    unique = list({checked(fact).key: fact for fact in facts}.values())
+    if not unique:
+        raise UserError("There is nothing to teach; give at least one prompt with its answer.")
+    examples_of(loaded, session.with_facts(unique))  # all are looked at before the first is taught
+    for start in range(0, len(unique), settings.group):
+        group = unique[start : start + settings.group]
+        listed = session.with_facts(group)
+        new = {fact.key for fact in group}
+        numbers = [number for number, fact in enumerate(listed.facts) if fact.key in new]
+        session = yield from _learn(loaded, listed, numbers, settings, (start, len(unique)))
+    return session
+
+
+def teach_text(loaded: Loaded, session: Session, text: str, settings: TeachSettings | None = None) -> Teaching:
+    """Teach a passage: every token of it, in windows of the context. The same text again is a lesson again."""
+    settings = settings or TeachSettings()
+    check_fits(loaded, session)
+    kept = [(old, known) for old, known in zip(session.passages, session.known, strict=True) if old != text]
+    passages, known = (*(old for old, _ in kept), text), (*(said for _, said in kept), False)
+    listed = replace(session, passages=passages, known=known)
+    return (yield from _learn(loaded, listed, [len(listed.facts) + len(passages) - 1], settings, (0, 1)))
+
+
+def forget(loaded: Loaded, session: Session, prompt: str, settings: TeachSettings | None = None) -> Teaching:
+    """Take one fact out by learning the others again from nothing, so that no trace of it can be left."""
+    check_fits(loaded, session)
+    return (yield from rebuild(loaded, session.without(prompt), settings))
+
+
+def rebuild(loaded: Loaded, session: Session, settings: TeachSettings | None = None) -> Teaching:
+    """Learn everything on the session's lists again from a blank memory."""
+    settings = settings or TeachSettings()
+    check_fits(loaded, session)
+    blank = session.emptied(loaded.model.config)
+    count = len(session.facts) + len(session.passages)
+    if not count:
+        return blank
+    listed = replace(session, memory=blank.memory)
+    return (yield from _learn(loaded, listed, range(count), settings, (0, len(session.facts)), "rebuilding"))
+
+
+def check_fits(loaded: Loaded, session: Session) -> None:
+    """Raise ``UserError`` when the session was taught on another model or tokenizer."""
+    if session.tokenizer_hash != loaded.tokenizer.hash:
+        raise UserError("This session was taught on a model with another tokenizer; open the model it was taught on.")
+    if session.base_hash != base_hash(loaded.model):
+        raise UserError("This session was taught on another model; open the model it was taught on.")
+
+
+def _learn(
+    loaded: Loaded,
+    listed: Session,
+    new: Sequence[int],
+    settings: TeachSettings,
+    place: tuple[int, int],
+    phase: str = "learning",
+) -> Teaching:
+    """One lesson for the items ``new`` of the session's lists, in up to three attempts; see ``attempts``."""
+    ground = ground_of(loaded)
+    items = examples_of(loaded, listed)
+    owners = [number for number, item in enumerate(items) for _ in item]
+    examples = [example for item in items for example in item]
+    recited, done, of = sum(listed.recited), *place
+
+    def progress(phase: str, step: int, recited: int) -> Progress:
+        return Progress(phase, step, done, of, recited, len(listed.facts), listed)
+
+    for _ in ground.prepare():
+        yield progress("reading", 0, recited)
+    chosen = set(new)
+    fresh = [number for number, owner in enumerate(owners) if owner in chosen]
+    lesson = attempts(loaded, ground, examples, fresh, listed.memory, settings)
+    while True:
+        try:
+            label, step = next(lesson)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            break
+        if step.number:
+            recited = min(step.held, len(listed.facts))
+        yield progress(phase if label == 0 else "rebuilding", step.number, recited)
+    weakest = [float("inf")] * len(items)
+    for owner, margin in zip(owners, outcome.margins, strict=True):
+        weakest[owner] = min(weakest[owner], margin)
+    said = tuple(margin >= settings.margin for margin in weakest)
+    facts = len(listed.facts)
+    learnt = replace(listed, memory=outcome.memory, recited=said[:facts], known=said[facts:])
+    taught = min(of, done + len(chosen))
+    yield Progress(phase, 0, taught, of, sum(learnt.recited), facts, learnt)
+    return learnt
+
+
+def attempts(
+    loaded: Loaded,
+    ground: Ground,
+    examples: Sequence[Example],
+    new: Sequence[int],
+    memory: SessionMemory,
+    settings: TeachSettings,
+) -> Generator[tuple[int, Step], None, Outcome]:
+    """Try from the present memory; then from nothing; then from nothing with adapters in all blocks, held more loosely.
+
+    Ends with the first outcome that holds every example, or else the one that holds most. Yields the number of the
+    attempt with each step.
+    """
+    config = loaded.model.config
+    loosely = replace(settings, drift_weight=settings.drift_weight / 10, max_steps=2 * settings.max_steps)
+    everything = range(len(examples))
+    opened = opened_tokens(loaded, list(examples))
+    plans = [(memory, new, settings)]
+    if not memory.is_blank:
+        plans.append((blank_memory(config), everything, replace(settings, max_steps=2 * settings.max_steps)))
+    plans.append((blank_memory(config, everywhere=True), everything, loosely))
+    best: Outcome | None = None
+    for number, (start, fresh, how) in enumerate(plans):
+        trying = attempt(ground, examples, fresh, replace(start, opened=opened), how)
+        while True:
+            try:
+                yield number, next(trying)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                break
+        if best is None or outcome.held(settings.margin) > best.held(settings.margin):
+            best = outcome
+        if best.held(settings.margin) == len(examples):
+            break
+    assert best is not None
+    return best
