@@ -40,9 +40,9 @@ def open_sessions(paths: list[str], loaded: "Loaded") -> list["Session"]:
     """The sessions in these directories or files. Raises ``UserError`` for one that was taught to another model."""
     if not paths:
         return []
-    from microformer.teaching.store import load
+    from microformer.teaching.store import open_session
 
-    return [load(Path(path), loaded) for path in paths]
+    return [open_session(Path(path), loaded) for path in paths]
 
 
 def forced(sessions: list["Session"]) -> "SessionMemory | None":

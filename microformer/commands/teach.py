@@ -41,7 +41,7 @@ def run(values: dict[str, Any]) -> None:
     from microformer.commands.sessions import open_sessions
     from microformer.teaching.lists import read_facts
     from microformer.teaching.session import Session
-    from microformer.teaching.store import save
+    from microformer.teaching.store import save_session
 
     facts = read_facts(Path(values["facts"])) if "facts" in values else None
     text = read_text(Path(values["text"])) if "text" in values else None
@@ -54,7 +54,7 @@ def run(values: dict[str, Any]) -> None:
     asked = lessons(loaded, values, facts, text)
     for lesson in asked:
         session = learn(lesson(session))
-        save(session, out)
+        save_session(session, out)
     report(session, facts, values, time.monotonic() - began, out)
 
 
@@ -112,9 +112,7 @@ def report(session: "Session", facts: list["Fact"] | None, values: dict[str, Any
     ]
     missing = [row["prompt"] for row in rows if not row["recited"]]
     for prompt in missing[:10]:
-        output.note(
-            f"Note: the model does not say the answer to {prompt!r} exactly yet; teach it again, or shorten it."
-        )
+        output.note(f"Note: the model does not say the answer to {prompt!r} exactly yet; teach it again.")
     if values["json"]:
         said = len(rows) - len(missing)
         output.result_json({"taught": len(rows), "recited": said, "seconds": round(seconds, 3), "facts": rows})
