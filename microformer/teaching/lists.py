@@ -1,70 +1,83 @@
-"""Lists of facts that a person wrote: JSON lines, or a table with a column of prompts and one of answers."""
+"""Lists of facts from files people have: JSON lines, or a table of two columns from a spreadsheet."""
 
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from microformer.errors import UserError
 from microformer.files import read_text
 from microformer.teaching.session import MAX_FACTS, Fact, checked
 
-MAX_BYTES = 16 * 2**20
+MAX_BYTES = 8 * 2**20
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
 def read_facts(path: Path) -> list[Fact]:
-    """The facts in a ``.jsonl``, ``.csv`` or ``.tsv`` file. Raises ``UserError`` that names the line which is wrong."""
-    return facts_of(read_text(path, MAX_BYTES), path.name)
+    """The facts of a file: ``.csv`` and ``.tsv`` are tables, anything else is JSON lines.
+
+    Raises ``UserError`` that names the line which is not a fact.
+    """
+    return parse_facts(read_text(path, MAX_BYTES), path.name)
 
 
-def facts_of(text: str, name: str) -> list[Fact]:
-    """The facts in the text of a file called ``name``, whose ending tells tables from JSON lines."""
+def parse_facts(text: str, name: str) -> list[Fact]:
+    """The facts of a list's text; what ``name`` ends in tells the format. A later line replaces one with its key."""
+    separator = SEPARATORS.get(Path(name).suffix.lower())
     text = text.removeprefix("\ufeff")
-    is_table = name.lower().endswith((".csv", ".tsv"))
-    facts = []
-    for number, pair in _rows_of_table(text, name) if is_table else _rows_of_json(text, name):
+    rows = _json_rows(text, name) if separator is None else _table_rows(text, name, separator)
+    facts: dict[str, Fact] = {}
+    for number, prompt, answer in rows:
         try:
-            facts.append(checked(Fact(*pair)))
+            fact = checked(Fact(prompt, answer))
         except UserError as error:
             raise UserError(f"Line {number} of {name}: {error}") from None
+        facts[fact.key] = fact
         if len(facts) > MAX_FACTS:
-            raise UserError(f"{name} holds more than {MAX_FACTS:,} facts; split it.")
+            raise UserError(f"{name} holds more than {MAX_FACTS:,} facts; split it into several sessions.")
     if not facts:
         raise UserError(f"{name} holds no facts; write a prompt and an answer on each line.")
-    return facts
+    return list(facts.values())
 
 
-def _rows_of_json(text: str, name: str) -> Iterator[tuple[int, tuple[str, str]]]:
+def _json_rows(text: str, name: str) -> Iterable[tuple[int, str, str]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
-            raise UserError(f"Line {number} of {name} is not valid JSON.") from None
-        if not isinstance(row, dict) or not all(isinstance(row.get(part), str) for part in ("prompt", "answer")):
-            raise UserError(f'Line {number} of {name} is not a fact; write {{"prompt": "…", "answer": "…"}}.')
-        yield number, (row["prompt"], row["answer"])
+        row = _json_or_none(line)
+        good = isinstance(row, dict) and isinstance(row.get("prompt"), str) and isinstance(row.get("answer"), str)
+        if not good:
+            raise UserError(f'Line {number} of {name} is not a fact; it should be {{"prompt": "…", "answer": "…"}}.')
+        yield number, row["prompt"], row["answer"]
 
 
-def _rows_of_table(text: str, name: str) -> Iterator[tuple[int, tuple[str, str]]]:
-    """The first two columns, or those that the first line calls prompt and answer."""
-    first_line = text.lstrip().partition("\n")[0]
-    delimiter = "\t" if name.lower().endswith(".tsv") else max(",;\t", key=first_line.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    prompt_at, answer_at, begun = 0, 1, False
+def _json_or_none(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _table_rows(text: str, name: str, separator: str) -> Iterable[tuple[int, str, str]]:
+    """Rows of a table. A first row that says *prompt* and *answer* names the columns; else they are the first two."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    columns: tuple[int, int] | None = None
     try:
         for row in reader:
-            titles = [cell.strip().casefold() for cell in row]
-            if not any(titles):
+            if not any(cell.strip() for cell in row):
                 continue
-            if not begun and {"prompt", "answer"} <= set(titles):
-                prompt_at, answer_at, begun = titles.index("prompt"), titles.index("answer"), True
-                continue
-            begun = True
-            if len(row) <= max(prompt_at, answer_at):
-                raise UserError(f"Line {reader.line_num} of {name} has no answer; write a prompt and an answer in it.")
-            yield reader.line_num, (row[prompt_at], row[answer_at])
+            if columns is None:
+                named = [cell.strip().lower() for cell in row]
+                header = "prompt" in named and "answer" in named
+                columns = (named.index("prompt"), named.index("answer")) if header else (0, 1)
+                if header:
+                    continue
+            if len(row) <= max(columns):
+                raise UserError(
+                    f"Line {reader.line_num} of {name} has too few columns ({len(row)}); it needs a prompt and an answer."
+                )
+            yield reader.line_num, row[columns[0]], row[columns[1]]
     except csv.Error as error:
-        raise UserError(f"Line {reader.line_num} of {name} is not part of a table: {error}.") from None
+        raise UserError(f"Line {reader.line_num} of {name} cannot be read as a table: {error}.") from None
