@@ -7,17 +7,20 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from microformer.data.tokenizers import load_tokenizer
 from microformer.errors import UserError
 from microformer.files import (
     append_json_line,
+    disk_errors,
     read_json,
     read_json_lines,
+    read_text,
     read_yaml,
     write_json,
     write_text,
@@ -56,6 +59,17 @@ class Run:
     def exists(self) -> bool:
         """Whether a run was ever set up here."""
         return (self.path / CONFIG).is_file()
+
+    def set_up(self, config: RunConfig, data: Path) -> None:
+        """Make the directory of a run on the dataset in ``data``; the tokenizer sets the size of the vocabulary."""
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            for name in (METRICS, SAMPLES):
+                (self.path / name).touch()
+        write_text(self.path / TOKENIZER, read_text(data / TOKENIZER))
+        write_json(self.path / DATA, {"directory": str(data.resolve())})
+        vocab_size = load_tokenizer(self.path / TOKENIZER).vocab_size
+        self.write_config(replace(config, model=replace(config.model, vocab_size=vocab_size)))
 
     def config(self) -> RunConfig:
         """The complete configuration. Raises ``UserError`` when there is none."""

@@ -14,7 +14,7 @@ from microformer import checkpoint
 from microformer.data.datasets import Dataset
 from microformer.data.tokenizers import load_tokenizer
 from microformer.errors import UserError
-from microformer.files import free_bytes, write_json
+from microformer.files import free_bytes
 from microformer.model.config import ModelConfig
 from microformer.model.profile import parameters_by_part
 from microformer.model.transformer import NEVER_SEEN, Transformer
@@ -24,7 +24,7 @@ from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.optimizers import Optimizer, make_optimizer
 from microformer.training.precision import choose_precision
 from microformer.training.progress import Budget, Progress
-from microformer.training.run_directory import DATA, METRICS, SAMPLES, TOKENIZER, Run
+from microformer.training.run_directory import TOKENIZER, Run
 from microformer.training.runtime import PlainRuntime, Runtime, find_device
 
 FREE_BYTES = 50 * 2**20
@@ -88,7 +88,7 @@ def set_up(
     progress = Progress()
     if resumed_from is not None:
         progress = restore(resumed_from, model, optimizer)
-    _write_directory(run, config, dataset, progress.step)
+    _open_directory(run, config, dataset, progress.step)
     budget = Budget.of(config.training, len(dataset.train), config.training.batch_size * config.model.max_seq_len)
     return Job(run, config, dataset, LanguageModelling(), runtime, model, forward, weights, optimizer, progress, budget)
 
@@ -196,15 +196,13 @@ def _build_model(config: RunConfig, dataset: Dataset, given: Transformer | None)
     return model
 
 
-def _write_directory(run: Run, config: RunConfig, dataset: Dataset, step: int) -> None:
-    run.path.mkdir(parents=True, exist_ok=True)
-    if not run.exists():
-        dataset.tokenizer.save(run.path / TOKENIZER)
-        for name in (METRICS, SAMPLES):
-            (run.path / name).touch()
-    run.forget_rows_after(step)
-    run.clear_request()
-    for unfinished in (run.path / "checkpoints").glob(".step-*"):  # of a trainer that was killed while it wrote
-        shutil.rmtree(unfinished, ignore_errors=True)
-    write_json(run.path / DATA, {"directory": str(dataset.directory.resolve()), "name": dataset.info.name})
-    run.write_config(config)  # last: it is what makes the directory a run
+def _open_directory(run: Run, config: RunConfig, dataset: Dataset, step: int) -> None:
+    """Make the run's directory, or clear from it what an earlier trainer left unfinished after ``step``."""
+    if run.exists():
+        run.forget_rows_after(step)
+        run.clear_request()
+        for unfinished in (run.path / "checkpoints").glob(".step-*"):  # of a trainer that was killed while it wrote
+            shutil.rmtree(unfinished, ignore_errors=True)
+        run.write_config(config)
+    else:
+        run.set_up(config, dataset.directory)
