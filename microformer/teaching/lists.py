@@ -76,7 +76,7 @@ def _table_rows(text: str, name: str, separator: str) -> Iterable[tuple[int, str
                     continue
             if len(row) <= max(columns):
                 raise UserError(
-                    f"Line {reader.line_num} of {name} has too few columns ({len(row)}); it needs a prompt and an answer."
+                    f"Line {reader.line_num} of {name} has {len(row)} columns, but needs a prompt and an answer."
                 )
             yield reader.line_num, row[columns[0]], row[columns[1]]
     except csv.Error as error:
