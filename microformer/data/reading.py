@@ -15,7 +15,8 @@ from microformer.errors import UserError
 TEXT_SUFFIXES = (".txt", ".md", ".text", "")
 LINES_SUFFIXES = (".jsonl", ".ndjson")
 PIECE_CHARACTERS = 2**22
-MAX_LINE_BYTES = 64 * 2**20
+MAX_LINE_CHARACTERS = 64 * 2**20
+_BINARY = "{} is not a text file (it has NUL bytes in it); give plain text."
 
 
 class Piece(NamedTuple):
@@ -60,8 +61,10 @@ def _size(path: Path) -> int:
 def _open(path: Path) -> io.TextIOWrapper:
     """The file as text: UTF-16 where a byte order mark says so, else UTF-8; all line ends become ``\\n``."""
     with path.open("rb") as file:
-        start = file.read(4)
+        start = file.read(8192)
     utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0" in start and not utf16:
+        raise UserError(_BINARY.format(path.name))
     return path.open(encoding="utf-16" if utf16 else "utf-8-sig", newline=None)
 
 
@@ -78,7 +81,7 @@ def _text(path: Path) -> Iterator[Piece]:
 def _lines(path: Path) -> Iterator[Piece]:
     with _open(path) as file:
         number = 0
-        while line := _read(file, path, MAX_LINE_BYTES, line=True):
+        while line := _read(file, path, MAX_LINE_CHARACTERS, line=True):
             number += 1
             if line.strip():
                 text = _text_of_row(line, f"Line {number:,} of {path.name}")
@@ -98,7 +101,7 @@ def _read(file: io.TextIOWrapper, path: Path, characters: int, *, line: bool = F
     except UnicodeError:
         raise UserError(f"{path.name} is not valid UTF-16 text; save it as UTF-8 and try again.") from None
     if "\0" in text:
-        raise UserError(f"{path.name} is not a text file (it has NUL bytes in it); give plain text.")
+        raise UserError(_BINARY.format(path.name))
     return text
 
 

@@ -133,7 +133,7 @@ def _read(url: str, name: str, limit: int | None, home: Path) -> list[tuple[str,
         "HF_HOME": str(home),
         "HF_TOKEN": "hf_secret",
     }
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return [tuple(piece) for piece in json.loads(done.stdout)]
 

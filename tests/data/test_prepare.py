@@ -180,3 +180,12 @@ def test_token_ids_past_16_bits_are_stored_in_32(tmp_path: Path) -> None:
 
 def test_the_same_text_gives_the_same_files(text_file: Path, tmp_path: Path) -> None:
     assert prepare(text_file, "bpe", tmp_path / "a").sha256 == prepare(text_file, "bpe", tmp_path / "b").sha256
+
+
+def test_tiny_tales_are_made_on_the_spot_from_size_and_seed(tmp_path: Path) -> None:
+    info = prepare("tales", "char", tmp_path / "a", size="100KB", seed=3)
+    again = prepare("tales", "char", tmp_path / "b", size="100KB", seed=3)
+    other = prepare("tales", "char", tmp_path / "c", size="100KB", seed=4)
+    assert info.sha256 == again.sha256 != other.sha256
+    assert (info.source, info.seed, info.size) == ("tales", 3, 100_000)
+    assert abs(info.bytes / 100_000 - 1) < 0.05 and info.documents > 50

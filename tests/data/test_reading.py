@@ -56,7 +56,9 @@ def test_reading_stops_at_the_limit_and_tells_how_far_it_is(tmp_path: Path) -> N
     ("name", "data", "sentence"),
     [
         ("a.txt", "Zoë".encode("latin-1"), r"a\.txt is not UTF-8 text \(it has the byte 0xeb\)"),
-        ("a.txt", b"\x7fELF\x02\x01\x01\x00\x00", r"NUL bytes"),
+        ("a.txt", b"\x7fELF\x02\x01\x01\x00\x00", "NUL bytes"),
+        ("a.txt", b"\xe9\xff\x00\x80" * 100, "NUL bytes"),
+        ("a.txt", b"text " * 2_000_000 + b"\0", "NUL bytes"),
         ("a.txt", b"\xff\xfea", "UTF-8"),
         ("a.pdf", b"%PDF", r"\.txt, \.md or \.jsonl"),
         ("a.jsonl", b'"fine"\n{"text": ', r"Line 2 of a\.jsonl is not JSON"),

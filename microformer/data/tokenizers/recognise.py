@@ -7,7 +7,7 @@ from typing import Any
 
 from microformer.data.tokenizers.base import END_OF_TEXT
 from microformer.data.tokenizers.bpe import SPLITTERS, BPETokenizer
-from microformer.data.tokenizers.foreign import MAX_BYTES, SECONDS
+from microformer.data.tokenizers.foreign import CPU_SECONDS, MAX_BYTES
 
 MEMORY_BYTES = 4 * 2**30
 
@@ -93,7 +93,7 @@ def _limit_memory() -> None:
     except ImportError:  # Windows has no such limits; the time limit holds there all the same
         return
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
 
 
 def main(path: Path) -> int:
