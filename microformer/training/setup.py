@@ -21,6 +21,7 @@ from microformer.model.transformer import NEVER_SEEN, Transformer
 from microformer.settings import from_dict
 from microformer.tasks import LanguageModelling, Task
 from microformer.training.config import RunConfig, TrainConfig
+from microformer.training.estimate import check_memory
 from microformer.training.optimizers import Optimizer, make_optimizer
 from microformer.training.precision import choose_precision
 from microformer.training.progress import Budget, Progress
@@ -77,6 +78,7 @@ def set_up(
     _refuse_what_cannot_work(config, dataset, run, resume=resume)
     config, given = _resolve_model(config, dataset, run, init)
     device = find_device(config.training.device)
+    check_memory(config, device)
     config = _resolve_auto(config, run, device, report)
     model = _build_model(config, dataset, given)
     precision = config.training.precision

@@ -1,0 +1,136 @@
+"""What a run will cost before it starts: memory, and time on this machine after a short trial."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+from microformer.errors import UserError
+from microformer.files import read_json, write_json
+from microformer.model.config import ModelConfig
+from microformer.model.profile import profile
+from microformer.model.transformer import Transformer
+from microformer.tasks import LanguageModelling
+from microformer.training.config import RunConfig, TrainConfig
+from microformer.training.optimizers import make_optimizer
+from microformer.training.precision import choose_precision
+from microformer.training.progress import Budget
+from microformer.training.runtime import PlainRuntime, find_device
+
+TRIAL_TOKENS = 512
+TRIAL_SECONDS = 1.0
+REMEMBERED = ".speed.json"
+_one_trial_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Costs of a run. ``steps`` is ``None`` when the run is counted in minutes."""
+
+    parameters: int
+    memory_bytes: int
+    seconds_per_step: float
+    steps: int | None
+    seconds: float
+
+
+def estimate(config: RunConfig, train_tokens: int, home: Path | None = None) -> Estimate:
+    """What training ``config`` on a text of ``train_tokens`` takes here.
+
+    Tries a step of the same width with one and two blocks and scales it up: at most two seconds, once for each shape,
+    remembered in ``home``.
+    """
+    training, shape = config.training, config.model
+    step = seconds_per_step(config, home)
+    budget = Budget.of(training, train_tokens, training.batch_size * shape.max_seq_len)
+    seconds = budget.seconds if budget.seconds is not None else (budget.steps or 0) * step
+    costs = profile(shape, batch_size=rows_at_once(training))
+    return Estimate(costs.total_parameters, costs.training_bytes, step, budget.steps, seconds)
+
+
+def rows_at_once(training: TrainConfig) -> int:
+    """Sequences that are in memory together."""
+    return max(1, training.batch_size // training.gradient_accumulation)
+
+
+def seconds_per_step(config: RunConfig, home: Path | None = None) -> float:
+    """Time of one training step on this machine, from a trial or from memory."""
+    shape, training = config.model, config.training
+    trial = dataclasses.replace(shape, n_layers=1, dropout=0.0)
+    asked = [asdict(trial), training.precision, training.device, training.optimizer, torch.get_num_threads()]
+    key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+    known = _remembered(home)
+    with _one_trial_at_a_time:
+        if key not in known:
+            first, second = (_try(dataclasses.replace(trial, n_layers=layers), training) for layers in (1, 2))
+            known[key] = [max(2 * first - second, 0.0), max(second - first, first / 10)]
+            if home is not None:
+                with contextlib.suppress(UserError, OSError):  # only a convenience
+                    write_json(home / REMEMBERED, known)
+    outside, block = known[key]
+    tokens = training.batch_size * shape.max_seq_len
+    return (outside + block * shape.n_layers) * tokens
+
+
+def check_memory(config: RunConfig, device: torch.device) -> None:
+    """Raise ``UserError``, naming what would fit, when a run needs more memory than is free on its device."""
+    rows = rows_at_once(config.training)
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    needed = profile(config.model, batch_size=rows).training_bytes
+    if needed <= free:
+        return
+    one, two = (profile(config.model, batch_size=n).training_bytes for n in (1, 2))
+    fits = int((free - one) // (two - one)) + 1  # each row takes as much as any other
+    remedy = (
+        f"a batch_size of {fits} would fit, or more gradient_accumulation"
+        if fits
+        else "take a smaller model or context"
+    )
+    raise UserError(
+        f"This run needs about {needed / 2**30:.1f} GB of memory, but {free / 2**30:.1f} GB are free; {remedy}."
+    )
+
+
+def _try(shape: ModelConfig, training: TrainConfig) -> float:
+    """Seconds per token of a training step, the best of a few."""
+    device = find_device(training.device)
+    rows = max(1, TRIAL_TOKENS // shape.max_seq_len)
+    precision, _ = choose_precision(training.precision, device, tokens=TRIAL_TOKENS, width=shape.d_model)
+    with torch.random.fork_rng(devices=[]):
+        model = Transformer(shape)
+    runtime = PlainRuntime(device, precision)
+    runtime.set_up(model)
+    arithmetic = torch.bfloat16 if precision == "bf16" else torch.float32
+    optimizer = make_optimizer(model, training, arithmetic=arithmetic)
+    tokens = torch.zeros(rows, shape.max_seq_len, dtype=torch.int64, device=device)
+    best, began = float("inf"), time.perf_counter()
+    for _ in range(5):
+        start = time.perf_counter()
+        with runtime.arithmetic():
+            loss = LanguageModelling().loss(model, tokens, tokens)
+        runtime.backward(loss)
+        float(loss.detach())  # waits for a GPU
+        best = min(best, time.perf_counter() - start)
+        if time.perf_counter() - began > TRIAL_SECONDS / 2:
+            break
+    start = time.perf_counter()
+    optimizer.step(1.0)
+    once = time.perf_counter() - start
+    return best / tokens.numel() + once / (training.batch_size * shape.max_seq_len)
+
+
+def _remembered(home: Path | None) -> dict[str, list[float]]:
+    if home is None or not (home / REMEMBERED).is_file():
+        return {}
+    with contextlib.suppress(UserError):
+        known = read_json(home / REMEMBERED)
+        if isinstance(known, dict):
+            return {name: value for name, value in known.items() if isinstance(value, list) and len(value) == 2}
+    return {}

@@ -1,0 +1,73 @@
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from microformer.adapters.session import SessionMemory
+from microformer.data.datasets import Dataset, open_validation
+from microformer.model.config import ModelConfig
+from microformer.model.transformer import Transformer
+from microformer.tasks import summarise
+from microformer.training.evaluate import evaluate
+
+
+def small_model(dataset: Dataset, **changes: float) -> Transformer:
+    torch.manual_seed(2)
+    shape = {"d_model": 16, "n_layers": 2, "n_heads": 2, "max_seq_len": 16, "adapter_dim": 4}
+    return Transformer(ModelConfig(vocab_size=dataset.tokenizer.vocab_size, **shape | changes))  # type: ignore[arg-type]
+
+
+def test_every_token_but_the_first_is_counted_once(dataset: Path) -> None:
+    data = Dataset.open(dataset)
+    model = small_model(data)
+    found = evaluate(model, data)
+    nats, tokens = 0.0, 0
+    with torch.inference_mode():
+        for inputs, targets in data.validation_windows(16, 1):
+            nats += float(F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten(), reduction="sum"))
+            tokens += targets.numel()
+    assert tokens == len(data.val) - 1
+    assert found.loss == pytest.approx(nats / tokens, rel=1e-5)
+    assert found.perplexity == pytest.approx(math.exp(found.loss))
+    assert found.bits_per_byte == pytest.approx(nats / math.log(2) / data.info.val_bytes, rel=1e-5)
+
+
+def test_batch_size_makes_no_difference(dataset: Path) -> None:
+    data = Dataset.open(dataset)
+    model = small_model(data)
+    losses = [evaluate(model, data, batch_size=size).loss for size in (1, 5, 64)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5) == pytest.approx(losses[2], rel=1e-5)
+
+
+def test_dropout_is_off_while_evaluating_and_the_mode_is_restored(dataset: Path) -> None:
+    data = Dataset.open(dataset)
+    model = small_model(data, dropout=0.5).train()
+    assert evaluate(model, data) == evaluate(model, data)
+    assert model.training
+
+
+def test_a_blank_session_changes_nothing(dataset: Path) -> None:
+    data = Dataset.open(dataset)
+    model = small_model(data)
+    blank = SessionMemory.blank(model.config, width=4, layers=(0, 1))
+    assert evaluate(model, data, session=blank) == evaluate(model, data)
+
+
+def test_a_validation_split_alone_is_enough(dataset: Path) -> None:
+    data = Dataset.open(dataset)
+    model = small_model(data)
+    assert evaluate(model, open_validation(dataset)) == evaluate(model, data)
+
+
+def test_fewer_windows_read_only_the_beginning(dataset: Path, make_run_config: Callable[..., object]) -> None:
+    data = Dataset.open(dataset)
+    model = small_model(data)
+    some = evaluate(model, data, batch_size=4, max_windows=8)
+    assert some != evaluate(model, data) and some.bits_per_byte > 0
+
+
+def test_a_hopeless_loss_has_an_infinite_perplexity() -> None:
+    assert summarise(1e6, 10, 10).perplexity == math.inf
