@@ -1,7 +1,6 @@
 """How the next token is chosen from the model's logits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -9,38 +8,12 @@ from torch import Tensor
 
 from microformer.errors import UserError
 from microformer.generation import filters
-from microformer.settings import check, setting
+from microformer.generation.settings import Sampling
+
+__all__ = ["ALTERNATIVES", "Choice", "Sampling", "choose", "choose_each"]
 
 ALTERNATIVES = 5
 """How many of the likeliest tokens are kept beside each chosen one."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """Settings of one request. Raises ``UserError`` for a value out of its range.
-
-    Sample ``i`` of ``num_samples`` is what the seed ``seed + i`` gives alone.
-    """
-
-    max_tokens: int = setting(200, "Most tokens to write.", minimum=1, maximum=100_000, unit="tokens")
-    temperature: float = setting(
-        0.8, "Lower is safer, higher is bolder; 0 always takes the likeliest token.", minimum=0, maximum=100
-    )
-    top_k: int = setting(0, "Choose among this many of the likeliest tokens only; 0 is off.", minimum=0)
-    top_p: float = setting(
-        1.0, "Choose among the likeliest tokens that together have this probability; 1 is off.", above=0, maximum=1
-    )
-    seed: int | None = setting(
-        None, "The same seed writes the same text again; empty draws a new one.", minimum=0, maximum=2**31 - 1
-    )
-    num_samples: int = setting(1, "How many texts to write.", minimum=1, maximum=64)
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def greedy(self) -> bool:
-        return self.temperature == 0
 
 
 class Choice(NamedTuple):
