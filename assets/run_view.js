@@ -4,14 +4,14 @@
    on a session or a queue: a reload or a restart of the server finds its way back by itself. The template around this
    script is constant, so Gradio never touches these nodes, and a zoom or a hidden curve survives every update.
 
-   `props.value` is {"visitor": the visitor's secret, "shown": a run's id, "runs": [ids whose curves are drawn]}.
-   `server.follow(request)` answers with the rows each run has gained; microformer/ui/actions/runs.py describes both. */
+   `props.value` is {"shown": a run's id, "runs": [ids whose curves are drawn]}. `server.follow(request)` answers with
+   the rows each run has gained; microformer/ui/actions/runs.py describes both. The prelude defines visitor(). */
 
 const POINTS_MOST = 4000; // a curve of a long run is thinned beyond this
 const find = (name) => element.querySelector(`[data-part="${name}"]`);
 const asked = () => {
   const value = props.value || {};
-  return { visitor: value.visitor ?? null, shown: value.shown ?? null, runs: [...(value.runs ?? [])] };
+  return { shown: value.shown ?? null, runs: [...(value.runs ?? [])] };
 };
 
 const CHARTS = [
@@ -25,8 +25,8 @@ const COLUMNS = ["loss", "val_loss", "bits_per_byte", "lr", "grad_norm"];
 let curves = {}; // run id -> {name, colour, next, step: [], loss: [], …}
 let selection = ""; // which runs are drawn, to notice a change
 let samples = { run: null, count: 0 };
-let signature = null;
 let spoken = 0;
+let moved = Date.now();
 let busy = false;
 let revision = 0;
 let updates = 0;
@@ -36,7 +36,7 @@ const theme = () => {
   return { grid: dark ? "#3f3f46" : "#e4e4e7", ink: dark ? "#e4e4e7" : "#3f3f46", paper: dark ? "#27272a" : "#ffffff" };
 };
 
-const layout = (small) => {
+const layout = (small, filled) => {
   const { grid, ink, paper } = theme();
   const axis = { gridcolor: grid, zerolinecolor: grid, automargin: true };
   return {
@@ -51,8 +51,8 @@ const layout = (small) => {
     hoverlabel: { bgcolor: paper, font: { color: ink } },
     showlegend: !small,
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
-    xaxis: { ...axis, title: small ? undefined : { text: "step" }, rangemode: "tozero" },
-    yaxis: { ...axis, title: small ? undefined : { text: "loss" } },
+    xaxis: { ...axis, visible: filled, title: small ? undefined : { text: "step" }, rangemode: "tozero" },
+    yaxis: { ...axis, visible: filled, title: small ? undefined : { text: "loss" } },
   };
 };
 
@@ -70,7 +70,7 @@ const traces = (chart, small) => {
       const sparse = column === "val_loss" || column === "bits_per_byte";
       drawn.push({
         x, y, type: "scatter", name: kind ? `${curve.name}: ${kind}` : curve.name,
-        mode: sparse ? "lines+markers" : "lines", marker: { size: small ? 4 : 6 },
+        mode: sparse || x.length < 3 ? "lines+markers" : "lines", marker: { size: small ? 4 : 6 },
         opacity: column === "loss" ? 0.55 : 1, line: { width, dash, color: curve.colour }, marker_color: curve.colour,
       });
     }
@@ -90,7 +90,9 @@ const draw = () => {
     const place = find(chart.part);
     if (!place || place._dragging) continue; // drawing in mid-drag makes a pan jump
     const small = chart.part !== "loss";
-    Plotly.react(place, traces(chart, small), layout(small), options);
+    const drawn = traces(chart, small);
+    Plotly.react(place, drawn, layout(small, drawn.length > 0), options);
+    place.dataset.points = Math.max(0, ...drawn.map((trace) => trace.x.length));
   }
   find("loss").dataset.updates = ++updates;
 };
@@ -107,6 +109,8 @@ const grow = (id, news) => {
   if (!curve || news.again) {
     curve = curves[id] = { step: [], ...Object.fromEntries(COLUMNS.map((column) => [column, []])) };
   }
+  // A resume does some steps again: the file was cut back in the meantime, so read all of it with the next question.
+  if (curve.step.length && news.rows.step[0] <= curve.step[curve.step.length - 1]) { delete curves[id]; return false; }
   const renamed = curve.name !== news.name || curve.colour !== news.colour;
   Object.assign(curve, { name: news.name, colour: news.colour, next: news.next });
   curve.step.push(...news.rows.step);
@@ -116,7 +120,10 @@ const grow = (id, news) => {
 };
 
 const tell = (shown) => {
-  element.firstElementChild.dataset.state = shown ? shown.state : "none";
+  const view = element.firstElementChild;
+  const state = shown ? shown.state : "none";
+  if (view.dataset.state !== state) spoken = 0; // what changed is worth saying at once
+  view.dataset.state = state;
   for (const place of element.querySelectorAll("[data-word]")) {
     const text = shown ? (shown.words[place.dataset.word] ?? "") : "";
     if (place.textContent !== text) place.textContent = text;
@@ -158,7 +165,7 @@ const show_samples = (shown) => {
 const visible = () => !document.hidden && element.offsetParent !== null;
 
 const pull = async () => {
-  if (busy || !visible()) return;
+  if (busy || !visitor() || !visible()) return;
   busy = true;
   try {
     const want = asked();
@@ -170,7 +177,8 @@ const pull = async () => {
     }
     if (samples.run !== want.shown) samples = { run: want.shown, count: 0 };
     const cursors = Object.fromEntries(want.runs.map((id) => [id, curves[id]?.next ?? 0]));
-    const news = await server.follow({ ...want, runs: cursors, samples: samples.count });
+    const news = await server.follow({ ...want, visitor: visitor(), runs: cursors, samples: samples.count });
+    if (news.error) throw new Error(news.error);
     if ([asked().shown, ...asked().runs].join(" ") !== now) return; // another choice was made in the meantime
     let changed = Object.keys(curves).length !== Object.keys(news.runs).length;
     curves = Object.fromEntries(Object.entries(curves).filter(([id]) => id in news.runs));
@@ -178,14 +186,18 @@ const pull = async () => {
     tell(news.shown);
     show_samples(news.shown);
     if (changed || !find("loss").data) draw();
-    if (signature !== null && signature !== news.signature) trigger("moved");
-    signature = news.signature;
+    // The lists and buttons around this view say for which run, and for which state of all runs, they were made. When
+    // that is not what is shown now (a run came or ended, or two answers overtook each other), they are made again.
+    const made = document.querySelector("#train-table [data-made]");
+    const outdated = made && made.dataset.made !== `${want.shown ?? ""} ${news.signature}`;
+    const numbers_old = news.shown?.state === "running" && Date.now() - moved > 10000; // those of the table
+    if (outdated || numbers_old) { moved = Date.now(); trigger("moved"); }
     if (Date.now() - spoken > 15000) { // a screen reader is not to be chattered at
       find("say").textContent = news.say;
       spoken = Date.now();
     }
   } catch (error) {
-    find("say").textContent = "Waiting for the server …";
+    find("say").textContent = error.message?.endsWith(".") ? error.message : "Waiting for the server …";
     spoken = 0;
   } finally {
     busy = false;
@@ -200,5 +212,6 @@ new ResizeObserver(() => {
 }).observe(element);
 new MutationObserver(() => find("loss").data && draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 document.addEventListener("visibilitychange", pull);
+window.addEventListener("microformer:visitor", pull);
 const timer = setInterval(() => (element.isConnected ? pull() : clearInterval(timer)), 1000);
 pull();

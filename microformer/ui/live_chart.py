@@ -12,6 +12,8 @@ from typing import Any
 
 import gradio as gr
 
+from microformer.ui.page import VISITOR_JS
+
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 Follow = Callable[[Any], dict[str, Any]]
@@ -63,13 +65,13 @@ FIGURE = """
 def run_view(follow: Follow, *, elem_id: str) -> gr.HTML:
     """The live view of a run; ``follow`` answers the browser's requests and is named so in the script.
 
-    Its value is ``{"visitor": secret, "shown": id or None, "runs": [ids]}``. The event ``moved`` fires when a run of
+    Its value is ``{"shown": id or None, "runs": [ids]}``. The event ``moved`` fires when a run of
     the visitor's came, went or changed its state.
     """
     return gr.HTML(
         None,
         html_template=RUN_VIEW,
-        js_on_load=(ASSETS / "run_view.js").read_text(encoding="utf-8"),
+        js_on_load=VISITOR_JS + (ASSETS / "run_view.js").read_text(encoding="utf-8"),
         server_functions=[follow],
         head=plotly_script(),
         elem_id=elem_id,

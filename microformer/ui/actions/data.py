@@ -72,6 +72,8 @@ def suits(info: DatasetInfo) -> list[Suits]:
     """For each preset, smallest model first, whether the text is enough for it."""
     found = []
     for preset in presets():
+        if preset.name == "starter":  # it is there already
+            continue
         parameters = parameter_count(preset.config, info.vocab_size)
         found.append(Suits(preset.name, parameters, info.train_tokens / parameters))
     return sorted(found, key=lambda one: one.parameters)

@@ -1,0 +1,227 @@
+"""What the Train tab does: plan a run, start it, pause and resume it, delete it and bring it back."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from microformer.data.info import DatasetInfo
+from microformer.errors import UserError
+from microformer.model.profile import profile
+from microformer.presets import BUDGETS, Preset, presets
+from microformer.training.config import RunConfig
+from microformer.training.progress import Budget
+from microformer.training.run_directory import Run
+from microformer.ui.actions import preparing
+from microformer.ui.workspace import Visitor, Workspace
+
+TALES = "tales"
+"""Stands for a dataset that is made when the run starts: the least clicks from an empty workspace to a first loss."""
+TALES_MEGABYTES = 5
+# A guess of the vocabulary where no dataset is known yet.
+TALES_VOCABULARY = 320
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will be, before it starts."""
+
+    config: RunConfig
+    parts: dict[str, int]
+    """Parameters by part."""
+    memory: int
+    """Bytes while training."""
+    steps: int | None
+    tokens: int | None
+    passes: float | None
+    """How often the text is read."""
+    seconds: float | None
+    """Estimated duration on this machine."""
+    text_tokens: int | None
+    command: str
+
+    @property
+    def parameters(self) -> int:
+        return sum(self.parts.values())
+
+
+def configuration(model: Mapping[str, Any], training: Mapping[str, Any], vocab_size: int, about: str = "") -> RunConfig:
+    """A checked configuration from the values of the two forms. Raises ``UserError`` with the name of the setting.
+
+    Steps, passes and minutes are three ways to say how long; with none of them there is no end.
+    """
+    values = {"about": about, "model": {**model, "vocab_size": vocab_size}, "training": dict(training)}
+    if all(training.get(name) is None for name in BUDGETS):
+        raise UserError("The run would have no end; set Max steps, Max epochs or Max minutes.")
+    return RunConfig.from_dict(values)
+
+
+def preset_named(name: Any) -> Preset:
+    """The preset of this name, or ``UserError``."""
+    found = next((one for one in presets() if one.name == name), None)
+    if found is None:
+        raise UserError(f"There is no preset {name!r}; choose one of {', '.join(one.name for one in presets())}.")
+    return found
+
+
+def plan(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, model: Any, training: Any) -> Plan:
+    """What the chosen settings amount to. Raises ``UserError`` where they cannot be trained."""
+    info = _info(workspace, visitor, dataset)
+    base = preset_named(preset)
+    config = configuration(model, training, info.vocab_size if info else TALES_VOCABULARY, base.about)
+    cost = profile(config.model, batch_size=-(-config.training.batch_size // config.training.gradient_accumulation))
+    text_tokens = info.train_tokens if info else TALES_MEGABYTES * 900_000
+    per_step = config.training.batch_size * config.model.max_seq_len
+    steps = Budget.of(config.training, text_tokens, per_step).steps
+    return Plan(
+        config=config,
+        parts=cost.parameters,
+        memory=cost.training_bytes,
+        steps=steps,
+        tokens=steps * per_step if steps else None,
+        passes=steps * per_step / text_tokens if steps else None,
+        seconds=seconds_for(workspace, config, steps),
+        text_tokens=text_tokens,
+        command=command_line(workspace, base, config, dataset if info else None),
+    )
+
+
+def command_line(workspace: Workspace, base: Preset, config: RunConfig, dataset: str | None) -> str:
+    """The command that does the same as the Start button, with only what differs from the preset."""
+    # A visitor of somebody else's machine learns nothing of its folders.
+    home = "workspace" if workspace.hosted else _short_path(workspace.home)
+    data = f"{home}/datasets/{dataset or 'tales'}"
+    words = ["python -m microformer train", f"--config presets/{base.path.name}", f"--data {data}", "--out RUN"]
+    for part, before, now in (
+        ("model", asdict(base.config.model), asdict(config.model)),
+        ("training", asdict(base.config.training), asdict(config.training)),
+    ):
+        for name, value in now.items():
+            if value != before[name] and name != "vocab_size":
+                words.append(f"--{part}.{name} {_argument(value)}")
+    line = " ".join(words)
+    if dataset is None:
+        made = f"python -m microformer prepare --source tales --size {TALES_MEGABYTES}MB --tokenizer char --out {data}"
+        return f"{made}\n{line}"
+    return line
+
+
+def start(
+    workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, name: Any, model: Any, training: Any
+) -> str:
+    """Put a new run into the queue; its id. Makes Tiny Tales first where they were chosen. Raises ``UserError``."""
+    plan(workspace, visitor, dataset, preset, model, training)  # refuse what cannot be before anything is made
+    check_queue(workspace, visitor)
+    workspace.runs.check_room(visitor)
+    workspace.check_disk()
+    if dataset == TALES:
+        dataset = preparing.make_tales(workspace, visitor, TALES_MEGABYTES)
+    planned = plan(workspace, visitor, dataset, preset, model, training)
+    _check_context(planned)
+    _check_duration(workspace, planned)
+    data = workspace.datasets.item(dataset, visitor)
+    wanted = name.strip() if isinstance(name, str) else ""
+    id, path = workspace.runs.create(visitor, wanted or f"{preset} on {data.name}")
+    workspace.supervisor.add(path, planned.config, data.path)
+    return id
+
+
+def stop(workspace: Workspace, visitor: Visitor, id: Any) -> None:
+    """Let a run finish its step, save and end; or take it out of the queue."""
+    workspace.supervisor.stop(workspace.runs.get(id, visitor, write=True))
+
+
+def resume(workspace: Workspace, visitor: Visitor, id: Any) -> None:
+    """Put a run back into the queue; it goes on from its newest checkpoint."""
+    item = workspace.runs.item(id, visitor, write=True)
+    run = Run(item.path)
+    if run.data() is None:
+        raise UserError(f"The dataset of {item.name} is gone, so it cannot go on; bring the dataset back first.")
+    check_queue(workspace, visitor)
+    workspace.check_disk()
+    workspace.supervisor.resume(item.path)
+
+
+def rename(workspace: Workspace, visitor: Visitor, id: Any, name: Any) -> str:
+    """Give a run another name; returns the name it has now."""
+    return workspace.runs.rename(id, name, visitor).name
+
+
+def share(workspace: Workspace, visitor: Visitor, id: Any, shared: Any) -> bool:
+    """Let everybody look at a run and sample from it, or only its owner; returns how it is now."""
+    return workspace.runs.share(id, shared is True, visitor).shared
+
+
+def delete(workspace: Workspace, visitor: Visitor, id: Any) -> tuple[str, str]:
+    """Move a run to the trash; its name, and the token that brings it back."""
+    item = workspace.runs.item(id, visitor, write=True)
+    if Run(item.path).status().state in ("running", "queued"):
+        raise UserError(f"{item.name} is still training or waiting; pause it first, then delete it.")
+    return item.name, workspace.runs.delete(id, visitor)
+
+
+def undo(workspace: Workspace, visitor: Visitor, token: Any) -> str:
+    """Bring a deleted run back; its id."""
+    return workspace.runs.undo(token, visitor).id
+
+
+def check_queue(workspace: Workspace, visitor: Visitor) -> None:
+    """Raise ``UserError`` when a visitor has as many runs under way as one may have."""
+    most = workspace.limits.queued
+    if most is None:
+        return
+    mine = [item for item in workspace.runs.list(visitor) if item.mine]
+    under_way = sum(Run(item.path).status().state in ("running", "queued") for item in mine)
+    if under_way >= most:
+        raise UserError(f"You have {under_way} runs training or waiting, which is the most here; let one finish first.")
+
+
+def seconds_for(workspace: Workspace, config: RunConfig, steps: int | None) -> float | None:
+    """How long a run will take on this machine, or ``None`` where nobody knows."""
+    if config.training.max_minutes is not None:
+        return config.training.max_minutes * 60
+    return None
+
+
+def _info(workspace: Workspace, visitor: Visitor, dataset: Any) -> DatasetInfo | None:
+    """The card of the chosen dataset, or ``None`` for Tiny Tales that are yet to be made."""
+    if dataset == TALES:
+        return None
+    if not dataset:
+        raise UserError("No dataset is chosen; pick one, or prepare one on the Data tab.")
+    return DatasetInfo.read(workspace.datasets.get(dataset, visitor))
+
+
+def _check_context(planned: Plan) -> None:
+    context = planned.config.model.max_seq_len
+    if planned.text_tokens is not None and planned.text_tokens <= context:
+        raise UserError(
+            f"The text has {planned.text_tokens:,} tokens to train on, but the context is {context:,}; "
+            "take a longer text, or a smaller max_seq_len."
+        )
+
+
+def _check_duration(workspace: Workspace, planned: Plan) -> None:
+    most = workspace.limits.train_minutes
+    if most is not None and planned.seconds is not None and planned.seconds > 60 * most:
+        raise UserError(
+            f"This run would take about {planned.seconds / 60:.0f} minutes, but {most:g} are the most here; "
+            "choose a smaller preset or fewer steps."
+        )
+
+
+def _argument(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return shlex.quote(value)
+    return repr(value)
+
+
+def _short_path(path: Path) -> str:
+    """A path as one would type it: relative where it is below the current directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

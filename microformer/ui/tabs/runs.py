@@ -1,0 +1,207 @@
+"""The part of the Train tab that shows runs: live curves, buttons, and the table of all of them."""
+
+import html
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from microformer.ui import live_chart
+from microformer.ui.actions import runs, train
+from microformer.ui.page import Page, said
+from microformer.ui.workspace import Visitor, Workspace
+
+NO_RUNS = '<p class="empty">No run yet. Press <b>Start training</b>; the first curve shows within seconds.</p>'
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The components around the live view; ``outputs`` are those that ``refreshed`` updates, in order."""
+
+    shown: gr.Dropdown
+    drawn: gr.CheckboxGroup
+    view: gr.HTML
+    pause: gr.Button
+    resume: gr.Button
+    manage: gr.Row
+    name: gr.Textbox
+    rename: gr.Button
+    delete: gr.Button
+    share: gr.Checkbox
+    undo: gr.Button
+    deleted: gr.State
+    table: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [
+            self.shown,
+            self.drawn,
+            self.view,
+            self.pause,
+            self.resume,
+            self.manage,
+            self.name,
+            self.share,
+            self.table,
+        ]
+
+
+def build(page: Page) -> dict[str, Any]:
+    """The live view with its buttons."""
+    shown = gr.Dropdown([], label="Run", elem_id="train-run", filterable=False, elem_classes=page.term("run"))
+    view = live_chart.run_view(page.server(runs.follow), elem_id="train-view")
+    with gr.Row():
+        pause = gr.Button("Pause (saves)", elem_id="train-pause", interactive=False, min_width=120)
+        resume = gr.Button("Resume", elem_id="train-resume", interactive=False, min_width=120)
+    with gr.Row(visible=False, elem_classes="manage") as manage:
+        name = gr.Textbox(
+            show_label=False, container=False, max_lines=1, elem_id="train-run-name", scale=3, min_width=140
+        )
+        rename = gr.Button("Rename", size="sm", elem_id="train-rename", scale=1, min_width=80)
+        delete = gr.Button("Delete", size="sm", elem_id="train-delete", scale=1, min_width=80)
+    share = gr.Checkbox(
+        label="Let everybody here look at this run and sample from it",
+        visible=False,
+        elem_id="train-share",
+        container=False,
+    )
+    undo = gr.Button("Undo", size="sm", visible=False, elem_id="train-undo")
+    return {
+        "shown": shown,
+        "view": view,
+        "pause": pause,
+        "resume": resume,
+        "manage": manage,
+        "name": name,
+        "rename": rename,
+        "delete": delete,
+        "share": share,
+        "undo": undo,
+        "deleted": gr.State(None),
+    }
+
+
+def build_table() -> dict[str, Any]:
+    """All runs: which curves are drawn together, and their numbers side by side."""
+    gr.Markdown("### All runs")
+    drawn = gr.CheckboxGroup([], label="Curves drawn together", elem_id="train-drawn", visible=False)
+    table = gr.HTML(NO_RUNS, elem_id="train-table", apply_default_css=False)
+    return {"drawn": drawn, "table": table}
+
+
+def wire(page: Page, parts: Parts) -> None:
+    """Connect the events of the runs."""
+    chosen = [parts.shown, parts.drawn]
+
+    def pause(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> Any:
+        train.stop(workspace, visitor, id)
+        return refreshed(workspace, visitor, id, drawn)
+
+    def resume(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> Any:
+        train.resume(workspace, visitor, id)
+        return refreshed(workspace, visitor, id, drawn)
+
+    def rename(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any, name: Any) -> Any:
+        said(f"It is called {train.rename(workspace, visitor, id, name)} now.")
+        return chosen_run(workspace, visitor, id, drawn)
+
+    def share(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any, shared: Any) -> Any:
+        train.share(workspace, visitor, id, shared)
+        return refreshed(workspace, visitor, id, drawn)
+
+    def delete(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> Any:
+        name, token = train.delete(workspace, visitor, id)
+        return [
+            token,
+            gr.Button(f"Undo: bring {name} back", visible=True),
+            *chosen_run(workspace, visitor, None, drawn),
+        ]
+
+    def bring_back(workspace: Workspace, visitor: Visitor, token: Any, drawn: Any) -> Any:
+        id = train.undo(workspace, visitor, token)
+        return [None, gr.Button(visible=False), *chosen_run(workspace, visitor, id, [*(drawn or []), id])]
+
+    def show(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> Any:
+        return chosen_run(workspace, visitor, id, [id])
+
+    page.on_arrival(refreshed, chosen, parts.outputs)
+    page.on(page.panes["train"].select, refreshed, chosen, parts.outputs)
+    page.on(parts.view.moved, refreshed, chosen, parts.outputs)
+    page.on(parts.shown.input, show, chosen, parts.outputs)
+    page.on(parts.drawn.input, chosen_run, chosen, parts.outputs)
+    page.on(parts.pause.click, pause, chosen, parts.outputs)
+    page.on(parts.resume.click, resume, chosen, parts.outputs)
+    page.on(parts.rename.click, rename, [*chosen, parts.name], parts.outputs)
+    page.on(parts.name.submit, rename, [*chosen, parts.name], parts.outputs)
+    page.on(parts.share.input, share, [*chosen, parts.share], parts.outputs)
+    page.on(parts.delete.click, delete, chosen, [parts.deleted, parts.undo, *parts.outputs])
+    page.on(parts.undo.click, bring_back, [parts.deleted, parts.drawn], [parts.deleted, parts.undo, *parts.outputs])
+
+
+def refreshed(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> list[Any]:
+    """Updates of ``Parts.outputs`` that leave alone what a person chose: lists, buttons and the table as they are now.
+
+    Answers may overtake each other, so only an action by which somebody chooses a run may change which one is shown.
+    """
+    overview = runs.overview(workspace, visitor)
+    shown = next((one for one in overview if one.item.id == id), None)
+    if shown is None and (overview or id is not None):  # the shown run is gone, or there was none yet
+        return chosen_run(workspace, visitor, id, drawn)
+    names = _names(overview)
+    lists = [gr.Dropdown(names), gr.CheckboxGroup(names, visible=len(names) > 1), gr.skip()]
+    pause, resume, manage, _, share = _buttons(workspace, shown)
+    return [*lists, pause, resume, manage, gr.skip(), share, table_html(overview, shown)]
+
+
+def chosen_run(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> list[Any]:
+    """Updates of ``Parts.outputs`` that show the run ``id`` (or the newest, where that is gone) and draw ``drawn``."""
+    overview = runs.overview(workspace, visitor)
+    ids = [one.item.id for one in overview]
+    shown = next((one for one in overview if one.item.id == id), overview[0] if overview else None)
+    together = [one for one in drawn or [] if one in ids][: runs.RUNS_DRAWN] or ([shown.item.id] if shown else [])
+    names = _names(overview)
+    return [
+        gr.Dropdown(names, value=shown.item.id if shown else None),
+        gr.CheckboxGroup(names, value=together, visible=len(names) > 1),
+        {"shown": shown.item.id if shown else None, "runs": together},
+        *_buttons(workspace, shown),
+        table_html(overview, shown),
+    ]
+
+
+def _names(overview: list[runs.Look]) -> list[tuple[str, str]]:
+    return [(one.item.name if one.item.mine else f"{one.item.name} (shared)", one.item.id) for one in overview]
+
+
+def _buttons(workspace: Workspace, shown: runs.Look | None) -> list[Any]:
+    """Pause, resume, the row with name, rename and delete, the name itself, and sharing: as they suit a run."""
+    mine, state = shown is not None and shown.item.mine, shown.status.state if shown else ""
+    return [
+        gr.Button(interactive=mine and state in ("running", "queued")),
+        gr.Button(interactive=mine and state in ("stopped", "failed", "diverged")),
+        gr.Row(visible=mine),
+        shown.item.name if shown else "",
+        gr.Checkbox(value=shown is not None and shown.item.shared, visible=mine and workspace.hosted),
+    ]
+
+
+def table_html(overview: list[runs.Look], shown: runs.Look | None) -> str:
+    """All runs side by side; a pandas frame turned into a table, every cell escaped.
+
+    ``data-made`` says for which run and which state of all runs the page's lists and buttons were made.
+    """
+    signature = runs.signature([(one.item, one.status.state) for one in overview])
+    made = f'data-made="{shown.item.id if shown else ""} {signature}"'
+    if not overview:
+        return f"<div {made}>{NO_RUNS}</div>"
+    frame = runs.table(overview)
+    head = "".join(f'<th scope="col">{html.escape(str(column))}</th>' for column in frame.columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(str(value))}</td>" for value in row) + "</tr>"
+        for row in frame.itertuples(index=False)
+    )
+    return (
+        f'<div class="table" tabindex="0" role="region" aria-label="All runs" {made}>'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )

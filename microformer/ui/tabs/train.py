@@ -1,0 +1,189 @@
+"""The Train tab: set up a run on the left, watch it on the right, compare all of them below."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from microformer.errors import UserError
+from microformer.model.config import ModelConfig
+from microformer.presets import Preset, presets
+from microformer.training.config import TrainConfig
+from microformer.ui.actions import data as datasets
+from microformer.ui.actions import train
+from microformer.ui.forms import Form, build_form
+from microformer.ui.page import Page
+from microformer.ui.plan_card import plan_html, problem_html
+from microformer.ui.tabs import runs
+from microformer.ui.workspace import Visitor, Workspace
+
+DEFAULT_PRESET = "tiny"
+NEW_TALES = (f"New: Tiny Tales, {train.TALES_MEGABYTES} MB, made on the spot", train.TALES)
+# The starter is there already; its preset is for whoever wants to make it again from the command line.
+LEFT_OUT = ("starter",)
+START = "Start training"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the tab's wiring, and other tabs, need of it. ``filled`` is the preset that the forms were filled from."""
+
+    dataset: gr.Dropdown
+    preset: gr.Radio
+    name: gr.Textbox
+    model: Form
+    training: Form
+    filled: gr.State
+    plan: gr.HTML
+    command: gr.Textbox
+    start: gr.Button
+    runs: runs.Parts
+
+    @property
+    def widgets(self) -> list[Component]:
+        """The widgets of both forms, model first."""
+        return [*self.model.widgets, *self.training.widgets]
+
+    def read(self, entered: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What stands in ``widgets``, as values by name. Raises ``UserError``."""
+        cut = len(self.model.widgets)
+        return self.model.read(entered[:cut]), self.training.read(entered[cut:])
+
+    def fill(self, preset: Preset) -> list[Any]:
+        """What ``widgets`` show for a preset."""
+        return [*self.model.show(preset.config.model), *self.training.show(preset.config.training)]
+
+
+def build(page: Page) -> Parts:
+    """Lay out the tab."""
+    with gr.Row(equal_height=False, elem_classes="sides"):
+        with gr.Column(scale=5, min_width=320, elem_classes="card"):
+            chosen = _build_choice(page)
+        with gr.Column(scale=7, min_width=320, elem_classes="card"):
+            watched = runs.build(page)
+    with gr.Column(elem_classes="card"), gr.Accordion("Advanced: every setting", open=False, elem_id="train-advanced"):
+        settings = _build_settings()
+    with gr.Column(elem_classes="card"):
+        compared = runs.build_table()
+    return Parts(**chosen, **settings, runs=runs.Parts(**watched, **compared))
+
+
+def _build_choice(page: Page) -> dict[str, Any]:
+    gr.Markdown("### A new run")
+    dataset = gr.Dropdown(
+        [NEW_TALES],
+        value=train.TALES,
+        label="Learn from",
+        elem_id="train-dataset",
+        filterable=False,
+        elem_classes=page.term("dataset"),
+    )
+    preset = gr.Radio(
+        [(f"{one.name}: {one.about}", one.name) for one in presets() if one.name not in LEFT_OUT],
+        value=DEFAULT_PRESET,
+        label="Preset",
+        elem_id="train-preset",
+        elem_classes=[*page.term("preset"), "presets"],
+    )
+    name = gr.Textbox(label="Name (optional)", max_lines=1, max_length=80, elem_id="train-name")
+    plan = gr.HTML("", elem_id="train-plan", apply_default_css=False)
+    start = gr.Button(START, variant="primary", elem_id="train-start")
+    with gr.Accordion("The same as a command", open=False, elem_id="train-command-line"):
+        command = gr.Textbox(
+            show_label=False,
+            container=False,
+            interactive=False,
+            lines=3,
+            max_lines=8,
+            buttons=["copy"],
+            elem_id="train-command",
+        )
+    return {
+        "dataset": dataset,
+        "preset": preset,
+        "name": name,
+        "plan": plan,
+        "command": command,
+        "start": start,
+    }
+
+
+def _build_settings() -> dict[str, Any]:
+    gr.Markdown("#### The model")
+    model = build_form(ModelConfig, skip=("vocab_size",), id_prefix="model-")
+    gr.Markdown("#### Its training")
+    training = build_form(TrainConfig, id_prefix="training-")
+    return {"model": model, "training": training, "filled": gr.State(None)}
+
+
+def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
+    """Connect the tab's events."""
+    inputs = [parts.dataset, parts.preset, parts.filled, *parts.widgets]
+    planned = [parts.plan, parts.command]
+
+    def values(preset: Any, filled: Any, entered: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+        # A preset that was just chosen may not have reached the widgets yet: then it is the preset that counts.
+        return parts.read(entered if filled == preset else tuple(parts.fill(train.preset_named(preset))))
+
+    def show_plan(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, filled: Any, *entered: Any) -> Any:
+        try:
+            plan = train.plan(workspace, visitor, dataset, preset, *values(preset, filled, entered))
+        except UserError as error:
+            return [problem_html(str(error)), ""]
+        return [plan_html(plan), plan.command]
+
+    def arrive(workspace: Workspace, visitor: Visitor, dataset: Any, *rest: Any) -> Any:
+        names = [*datasets.choices(workspace, visitor), NEW_TALES]
+        ids = [id for _, id in names]
+        chosen = dataset if dataset in ids and dataset != train.TALES else ids[0]
+        return [gr.Dropdown(names, value=chosen), *show_plan(workspace, visitor, chosen, *rest)]
+
+    def choose_preset(workspace: Workspace, visitor: Visitor, dataset: Any, name: Any) -> Any:
+        filled = parts.fill(train.preset_named(name))
+        return [name, *filled, *show_plan(workspace, visitor, dataset, name, name, *filled)]
+
+    def start(workspace: Workspace, visitor: Visitor, name: Any, dataset: Any, *rest: Any) -> Any:
+        preset, filled, *entered = rest
+        id = train.start(workspace, visitor, dataset, preset, name, *values(preset, filled, tuple(entered)))
+        names = [*datasets.choices(workspace, visitor), NEW_TALES]
+        used = names[0][1] if dataset == train.TALES else dataset
+        return [gr.Dropdown(names, value=used), "", *runs.chosen_run(workspace, visitor, id, [id])]
+
+    page.on_arrival(choose_preset, [parts.dataset, parts.preset], [parts.filled, *parts.widgets, *planned])
+    page.on_arrival(arrive, inputs, [parts.dataset, *planned])
+    page.on(page.panes["train"].select, arrive, inputs, [parts.dataset, *planned])
+    page.on(
+        parts.preset.input,
+        choose_preset,
+        [parts.dataset, parts.preset],
+        [parts.filled, *parts.widgets, *planned],
+        trigger_mode="always_last",
+    )
+    typed = [parts.dataset.input, *(widget.input for widget in parts.widgets)]  # type: ignore[attr-defined]
+    page.on(partial(gr.on, typed), show_plan, inputs, planned, trigger_mode="always_last")
+    pressed = parts.start.click(
+        lambda: gr.Button("Starting …", interactive=False),
+        None,
+        parts.start,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    started = page.on(
+        pressed.then,
+        start,
+        [parts.name, *inputs],
+        [parts.dataset, parts.name, *parts.runs.outputs],
+        trigger_mode="once",
+    )
+    started.then(
+        lambda: gr.Button(START, interactive=True),
+        None,
+        parts.start,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    runs.wire(page, parts.runs)
