@@ -1,0 +1,154 @@
+"""How fast a model learns: the real training step beside the plain reference, in the same run on the same machine."""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from microformer.bench.reference import ReferenceGPT, ReferenceTrainer
+from microformer.data.datasets import Dataset
+from microformer.data.prepare import prepare
+from microformer.model.config import ModelConfig
+from microformer.model.profile import profile
+from microformer.training.config import RunConfig, TrainConfig
+from microformer.training.loop import take_step
+from microformer.training.run_directory import Run
+from microformer.training.setup import Job, set_up
+
+TURNS = 5
+TURN_SECONDS = 0.4
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What both programs train: batch x context tokens a step of a model of this size."""
+
+    name: str
+    batch_size: int
+    context: int
+    width: int
+    layers: int
+    heads: int
+
+
+SHAPES = (
+    Shape("12x64", 12, 64, 128, 4, 4),
+    Shape("32x128", 32, 128, 128, 4, 4),
+    Shape("6x256", 32, 256, 256, 6, 8),
+)
+
+
+def bench_train(
+    data: Path, *, shapes: tuple[Shape, ...] = SHAPES, report: Callable[[str], None] | None = None
+) -> dict[str, Any]:
+    """Tokens a second of a training step, ours and the reference's, for each shape, on the text file ``data``.
+
+    ``speedup_NAME`` is ours over the reference's, each the median of turns that alternate, so that a busy moment of
+    the machine touches both. ``mfu`` is what the 32 x 128 step achieves of the best matrix product this machine does.
+    """
+    found: dict[str, Any] = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    with tempfile.TemporaryDirectory() as directory:
+        prepare([data], "char", Path(directory) / "dataset")
+        dataset = Dataset.open(Path(directory) / "dataset")
+        for shape in shapes:
+            if report is not None:
+                report(f"{shape.name}: {shape.layers} layers, {shape.width} wide")
+            job = our_job(shape, dataset, Run(Path(directory) / shape.name))
+            found |= compare(shape, job, dataset)
+    rates = [rate for name, rate in found.items() if name.startswith("flops_")]
+    best = max(*rates, best_matrix_product())
+    for name in [name for name in found if name.startswith("flops_")]:
+        found[name.replace("flops", "mfu")] = round(found.pop(name) / best, 3)
+    if "mfu_32x128" in found:
+        found["mfu"] = found["mfu_32x128"]
+    return found | {"best_matrix_product_gflops": round(best / 1e9, 1), "peak_rss_mb": peak_rss_mb()}
+
+
+def compare(shape: Shape, job: Job, dataset: Dataset) -> dict[str, Any]:
+    """One shape, both programs in turn."""
+    size = job.config.model.vocab_size
+    plain = ReferenceGPT(size, width=shape.width, layers=shape.layers, heads=shape.heads, context=shape.context)
+    reference = ReferenceTrainer(plain, dataset.train, batch_size=shape.batch_size, context=shape.context)
+
+    def ours() -> None:
+        take_step(job, 1.0)
+        job.progress.advance(job.tokens_per_step, 0.0)
+
+    steps: dict[str, Callable[[], object]] = {"ours": ours, "reference": reference.step}
+    speeds: dict[str, list[float]] = {name: [] for name in steps}
+    for step in steps.values():
+        step()  # the first step sets up what later ones find ready
+    for _ in range(TURNS):
+        for name, step in steps.items():
+            speeds[name].append(tokens_per_second(step, job.tokens_per_step))
+    mine, theirs = (statistics.median(speeds[name]) for name in ("ours", "reference"))
+    return {
+        f"speedup_{shape.name}": round(mine / theirs, 3),
+        f"tokens_per_second_{shape.name}": round(mine, 1),
+        f"reference_tokens_per_second_{shape.name}": round(theirs, 1),
+        f"parameters_{shape.name}": sum(weight.numel() for weight in job.weights),
+        f"reference_parameters_{shape.name}": sum(weight.numel() for weight in plain.parameters()),
+        f"flops_{shape.name}": mine * profile(job.config.model).training_flops,
+    }
+
+
+def our_job(shape: Shape, dataset: Dataset, run: Run) -> Job:
+    """The trainer's own job for this shape, with everything that ``auto`` chooses here."""
+    training = TrainConfig(batch_size=shape.batch_size, optimizer="muon", device="cpu")
+    job = set_up(RunConfig(model_of(shape), training), dataset, run, resume=False, init=None, report=lambda line: None)
+    job.model.train()
+    return job
+
+
+def model_of(shape: Shape) -> ModelConfig:
+    """Our model of a shape, without the adapters that the reference lacks."""
+    return ModelConfig(
+        vocab_size=65,
+        d_model=shape.width,
+        n_layers=shape.layers,
+        n_heads=shape.heads,
+        max_seq_len=shape.context,
+        adapter_dim=0,
+    )
+
+
+def tokens_per_second(step: Callable[[], object], tokens: int) -> float:
+    done, began = 0, time.perf_counter()
+    while done == 0 or time.perf_counter() - began < TURN_SECONDS:
+        step()
+        done += 1
+    return done * tokens / (time.perf_counter() - began)
+
+
+def best_matrix_product(size: int = 1024) -> float:
+    """FLOP/s of the fastest of some matrix products on this machine, in the number format that is fastest."""
+    best = 0.0
+    for dtype in (torch.float32, torch.bfloat16):
+        for rows, inner, columns in ((size, size, size), (4 * size, size // 8, size // 2)):
+            left, right = torch.ones(rows, inner, dtype=dtype), torch.ones(inner, columns, dtype=dtype)
+            began = time.perf_counter()
+            for _ in range(10):
+                start = time.perf_counter()
+                left @ right
+                best = max(best, 2 * rows * inner * columns / (time.perf_counter() - start))
+                if time.perf_counter() - began > TURN_SECONDS:
+                    break
+    return best
+
+
+def peak_rss_mb() -> float:
+    """The most memory this process ever held."""
+    if sys.platform == "win32":
+        import psutil
+
+        return round(psutil.Process().memory_info().peak_wset / 2**20, 1)
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
