@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playground import CHROMIUM_FLAGS, Playground, Visit, new_visit
 from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.e2e.playground import CHROMIUM_FLAGS, Playground, Visit, new_visit
 
 HERE = Path(__file__).parent
 expect.set_options(timeout=30_000)

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from playground import Playground, Visit
 from playwright.sync_api import expect
+
+from tests.e2e.playground import Playground, Visit
 
 Visits = Callable[..., Visit]
 
