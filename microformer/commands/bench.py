@@ -1,0 +1,66 @@
+"""``bench``: what this machine makes of the program, beside a plain reference measured in the same minutes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from microformer.commands import output
+from microformer.commands.options import Parser, add_json
+from microformer.errors import UserError
+
+DESCRIPTION = (
+    "Measure on this machine: train (speed of training, on the text file --data), sample (speed of writing), "
+    "questions (whether a model follows the stories of Tiny Tales)."
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """What ``bench`` accepts."""
+    parser.add_argument("what", metavar="|".join(BENCHES), choices=list(BENCHES), help="What to measure.")
+    parser.option("--run", default="starter", metavar="RUN", help="The model to measure (default: starter).")
+    parser.option("--data", metavar="FILE", help="A text file to train on.")
+    add_json(parser, "the figures")
+
+
+def run(values: dict[str, Any]) -> None:
+    """Measure and print."""
+    found, text = BENCHES[values["what"]](values)
+    if values["json"]:
+        output.result_json(found)
+    else:
+        output.result(text or "\n".join(f"{name:<32} {value}" for name, value in found.items()))
+
+
+def train(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Training steps, ours and the reference's."""
+    from microformer.bench.train import bench_train
+
+    return bench_train(_data(values), report=output.note), ""
+
+
+def sample(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Tokens a second, with and without the cache."""
+    from microformer.bench.sample import bench_sample
+
+    return bench_sample(values["run"]), ""
+
+
+def questions(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Where is it? By number of moves, beside the guess that names the last place mentioned."""
+    from microformer.bench.questions import questions as ask
+
+    report = ask(values["run"])
+    return report.to_dict(), str(report)
+
+
+def _data(values: dict[str, Any]) -> Path:
+    if "data" not in values:
+        raise UserError("bench train needs a text file to train on; give one with --data FILE.")
+    return Path(values["data"])
+
+
+BENCHES: dict[str, Callable[[dict[str, Any]], tuple[dict[str, Any], str]]] = {
+    "train": train,
+    "sample": sample,
+    "questions": questions,
+}
