@@ -61,7 +61,7 @@ def train(
         except Diverged as error:
             state, message = "diverged", str(error)
         except BaseException as error:
-            with contextlib.suppress(UserError):  # the disk may be full: that is then what is told
+            with contextlib.suppress(UserError, OSError):  # the disk may be full: that is then what is told
                 directory.write_status("failed", job.progress.step, str(error) or type(error).__name__)
             raise
         directory.write_status(state, job.progress.step, message)

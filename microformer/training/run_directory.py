@@ -99,7 +99,14 @@ class Run:
         return Status("stopped" if self.exists() else "queued")
 
     def write_status(self, state: str, step: int, message: str = "") -> None:
-        write_json(self.path / STATUS, asdict(Status(state, step, message, time.time())))
+        """Replace the status whole. On a full disk, where that cannot be, it is written over the old one."""
+        status, path = asdict(Status(state, step, message, time.time())), self.path / STATUS
+        try:
+            write_json(path, status)
+        except UserError:
+            with disk_errors(path), path.open("r+", encoding="utf-8") as file:
+                file.write(json.dumps(status))
+                file.truncate()
 
     def metrics(self, since_byte: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Rows of ``metrics.jsonl`` written since ``since_byte``, and where to go on.
