@@ -62,6 +62,9 @@ def _json_or_none(line: str) -> Any:
 
 def _table_rows(text: str, name: str, separator: str) -> Iterable[tuple[int, str, str]]:
     """Rows of a table. A first row that says *prompt* and *answer* names the columns; else they are the first two."""
+    first_line = text.lstrip().partition("\n")[0]
+    if separator == "," and first_line.count(";") > first_line.count(","):  # spreadsheets where a comma is decimal
+        separator = ";"
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     columns: tuple[int, int] | None = None
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from microformer.errors import UserError
-from microformer.teaching.lists import facts_of, read_facts
+from microformer.teaching.lists import parse_facts, read_facts
 from microformer.teaching.session import Fact
 
 TWO = [Fact("The king of Zelukami is", "Rovosha"), Fact('A "red" ball', "lies,\nthere")]
@@ -22,25 +22,25 @@ TWO = [Fact("The king of Zelukami is", "Rovosha"), Fact('A "red" ball', "lies,\n
     ],
 )  # fmt: skip
 def test_json_lines_and_tables_say_the_same(name: str, text: str) -> None:
-    assert facts_of(text, name) == TWO
+    assert parse_facts(text, name) == TWO
 
 
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
         ("a.jsonl", "", "holds no facts"),
-        ("a.jsonl", "\n{nonsense", "Line 2 of a.jsonl is not valid JSON"),
+        ("a.jsonl", "\n{nonsense", "Line 2 of a.jsonl is not a fact"),
         ("a.jsonl", '{"prompt": "a"}', "Line 1 of a.jsonl is not a fact"),
         ("a.jsonl", '["a", "b"]', "is not a fact"),
         ("a.jsonl", '{"prompt": "a", "answer": " "}', "Line 1 of a.jsonl: The answer to 'a' is empty"),
-        ("a.csv", "a,b\nc", "Line 2 of a.csv has no answer"),
-        ("a.csv", 'a,"b', "Line 1 of a.csv is not part of a table"),
+        ("a.csv", "a,b\nc", "Line 2 of a.csv has 1 columns"),
+        ("a.csv", 'a,"b', "Line 1 of a.csv cannot be read as a table"),
         ("a.csv", "prompt,answer\n", "holds no facts"),
     ],
 )
 def test_a_line_that_is_wrong_is_named(name: str, text: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        facts_of(text, name)
+        parse_facts(text, name)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
