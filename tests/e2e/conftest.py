@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.e2e.playground import CHROMIUM_FLAGS, Playground, Visit, new_visit
+from tests.e2e.playground import CHROMIUM_FLAGS, PATIENCE, Playground, Visit, new_visit
 
 HERE = Path(__file__).parent
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:

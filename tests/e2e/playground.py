@@ -116,7 +116,7 @@ class Visit:
     def open(self, tab: str | None = None) -> "Visit":
         """Load the page (again), wait until it knows this browser, and turn to a tab."""
         self.page.goto(self.playground.url)
-        self.page.wait_for_function("() => window.microformer && window.microformer.visitor")
+        self.page.wait_for_function("() => window.microformer && window.microformer.visitor", timeout=2 * PATIENCE)
         if tab:
             self.turn_to(tab)
         return self
@@ -159,7 +159,7 @@ def new_visit(browser: Browser, playground: Playground, *, width: int = 1280, da
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light", accept_downloads=True
     )
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE)
     visit = Visit(context.new_page(), context, playground)
     visit.page.on("console", lambda message: visit.note_error(message.text) if message.type == "error" else None)
     visit.page.on("pageerror", lambda error: visit.note_error(str(error)))

@@ -16,6 +16,10 @@ class Limits:
     queued: int | None = None
     train_minutes: float | None = None
     text_mb: int | None = None
+    streams: int = 1024
+    """Texts that are written at once."""
+    parameters: int | None = None
+    """Of a model that is trained here."""
     days_kept: float | None = None
     """Datasets, runs and sessions that nobody touched for so long are removed."""
     trash_hours: float = 24.0
@@ -32,5 +36,7 @@ class Limits:
             queued=2,
             train_minutes=30.0,
             text_mb=20,
+            streams=16,
+            parameters=30_000_000,
             days_kept=30.0,
         )

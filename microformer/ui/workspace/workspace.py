@@ -71,7 +71,7 @@ class Workspace:
         """The models in memory."""
         from microformer.ui.workspace.engines import Engines  # brings torch, which the page can start without
 
-        return Engines()
+        return Engines(streams=self.limits.streams)
 
     def run_path(self, id: Any, visitor: Visitor) -> Path | str:
         """What ``checkpoint`` and ``engine`` take for a run the visitor may use; ``starter`` is everybody's."""
