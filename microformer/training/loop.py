@@ -61,9 +61,10 @@ def train(
         except Diverged as error:
             state, message = "diverged", str(error)
         except BaseException as error:
+            error = compiler_failed(error) or error
             with contextlib.suppress(UserError, OSError):  # the disk may be full: that is then what is told
                 directory.write_status("failed", job.progress.step, str(error) or type(error).__name__)
-            raise
+            raise error
         directory.write_status(state, job.progress.step, message)
         report(message)
 
@@ -141,6 +142,15 @@ def take_step(job: Job, factor: float) -> tuple[Tensor, Tensor]:
     for weight in job.weights:
         weight.grad = None
     return total, norm
+
+
+def compiler_failed(error: BaseException) -> UserError | None:
+    """What to tell when it was the compiler that failed: it needs a C++ compiler that suits it."""
+    if not type(error).__module__.startswith(("torch._inductor", "torch._dynamo")):
+        return None
+    told = UserError("compile is on, but this machine's compiler could not build the model; set compile to off.")
+    told.__cause__ = error
+    return told
 
 
 def describe(row: dict[str, Any], job: Job) -> str:
