@@ -99,8 +99,8 @@ def limits(known: Setting) -> str:
     if known.choices or known.type in (bool, str):
         return ""
     if known.above is not None:
-        upper = f", at most {known.maximum:,g}" if known.maximum is not None else ""
-        return f"(above {known.above:,g}{upper}{unit})"
+        upper = f", at most {known.maximum:,.10g}" if known.maximum is not None else ""
+        return f"(above {known.above:,.10g}{upper}{unit})"
     if known.minimum is not None and known.maximum is not None:
         return f"({known.minimum:,.10g} to {known.maximum:,.10g}{unit})"
     return ""

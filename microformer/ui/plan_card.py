@@ -17,7 +17,7 @@ def plan_html(plan: Plan) -> str:
     numbers = [
         ("parameters", short_number(plan.parameters), question_mark("parameters")),
         ("memory", memory(plan.memory), ""),
-        ("time, about", duration(plan.seconds), ""),
+        ("time, about", duration(plan.seconds) if plan.measured else "…", ""),
     ]
     if plan.passes is not None:
         often = f"{plan.passes:.2g}" if plan.passes < 10 else f"{plan.passes:.0f}"

@@ -7,8 +7,8 @@ from typing import Any
 from microformer.data.info import DatasetInfo
 from microformer.data.tokenizers import load_tokenizer
 from microformer.model.profile import profile
-from microformer.presets import presets
 from microformer.training.config import RunConfig
+from microformer.ui.actions.train import offered
 from microformer.ui.workspace import Item, Visitor, Workspace
 
 PREVIEW_CHARACTERS = 700
@@ -71,9 +71,7 @@ def preview(directory: Path, info: DatasetInfo) -> list[str]:
 def suits(info: DatasetInfo) -> list[Suits]:
     """For each preset, smallest model first, whether the text is enough for it."""
     found = []
-    for preset in presets():
-        if preset.name == "starter":  # it is there already
-            continue
+    for preset in offered():
         parameters = parameter_count(preset.config, info.vocab_size)
         found.append(Suits(preset.name, parameters, info.train_tokens / parameters))
     return sorted(found, key=lambda one: one.parameters)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from microformer.data.info import DatasetInfo
 from microformer.errors import UserError
+from microformer.model.profile import parameters_by_part
+from microformer.training import coach
 from microformer.training.config import RunConfig
 from microformer.training.progress import Budget
 from microformer.training.run_directory import METRICS, Run, Status
@@ -25,8 +27,8 @@ COLUMNS = ("loss", "val_loss", "bits_per_byte", "lr", "grad_norm")
 RUNS_DRAWN = 8
 ROWS_AT_ONCE = 2_000
 SAMPLES_AT_ONCE = 20
-TAIL_BYTES = 256_000
-"""The newest row that was evaluated is looked for in this much of a run's metrics: some thousand rows."""
+TAIL_BYTES = 512_000
+"""How much of a run's metrics is read to say how it stands: the last two or three thousand rows."""
 STATE_NAMES = {
     "queued": "waiting",
     "running": "training",
@@ -55,11 +57,11 @@ class Look:
     """Place in the queue, from 1."""
 
 
-def look(workspace: Workspace, visitor: Visitor, item: Item) -> Look:
+def look(workspace: Workspace, item: Item) -> Look:
     """Read what is known of a run now. Never fails for files that are not there yet."""
     run = Run(item.path)
     status = run.status()
-    rows, _ = run.metrics(max(0, _size(item.path / METRICS) - TAIL_BYTES))
+    rows = newest_rows(item)
     last = rows[-1] if rows else {}
     judged: dict[str, Any] = next((row for row in reversed(rows) if row.get("val_loss") is not None), {})
     config = None
@@ -77,7 +79,7 @@ def look(workspace: Workspace, visitor: Visitor, item: Item) -> Look:
 
 def overview(workspace: Workspace, visitor: Visitor) -> list[Look]:
     """Every run the visitor may see, newest first."""
-    return [look(workspace, visitor, item) for item in workspace.runs.list(visitor)]
+    return [look(workspace, item) for item in workspace.runs.list(visitor)]
 
 
 def table(looks: list[Look]) -> "pd.DataFrame":
@@ -113,13 +115,36 @@ def follow(workspace: Workspace, visitor: Visitor, request: dict[str, Any]) -> d
     cursors = cursors if isinstance(cursors, dict) else {}
     shown = items.get(str(request.get("shown")))
     drawn = [id for id in list(cursors)[:RUNS_DRAWN] if id in items]
-    now = look(workspace, visitor, shown) if shown else None
+    now = look(workspace, shown) if shown else None
     return {
         "runs": {id: gained(items[id], _cursor(cursors[id]), colours[id]) for id in drawn},
         "shown": _shown(now, _cursor(request.get("samples"))) if now else None,
         "say": in_words(now) if now else "",
         "signature": signature([(item, Run(item.path).status().state) for item in items.values()]),
     }
+
+
+def newest_rows(item: Item) -> list[dict[str, Any]]:
+    """The last few thousand rows of a run's metrics, so that a long run costs no more than a short one."""
+    rows, _ = Run(item.path).metrics(max(0, _size(item.path / METRICS) - TAIL_BYTES))
+    return rows
+
+
+def advice(now: Look) -> list[str]:
+    """What the coach says of the shown run."""
+    data, tokens, parameters = Run(now.item.path).data(), 0, 0
+    with contextlib.suppress(UserError):
+        tokens = DatasetInfo.read(data).train_tokens if data else 0
+    if now.config is not None:
+        parameters = sum(parameters_by_part(now.config.model).values())
+    found = coach.advise(
+        newest_rows(now.item),
+        state=now.status.state,
+        done=now.fraction,
+        train_tokens=tokens,
+        parameters=parameters,
+    )
+    return [one.text for one in found]
 
 
 def gained(item: Item, cursor: int, colour: str) -> dict[str, Any]:
@@ -226,7 +251,7 @@ def _shown(now: Look, samples_from: int) -> dict[str, Any]:
             "bits_per_byte": _figure(bits, ".3f"),
             "meaning": meaning(bits) if _number(bits) else "",
         },
-        "advice": [],
+        "advice": advice(now),
         "samples_from": 0 if following < samples_from else samples_from,
         "samples_next": following,
         "samples": [

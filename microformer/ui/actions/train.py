@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,15 @@ from microformer.training.config import RunConfig
 from microformer.training.progress import Budget
 from microformer.training.run_directory import Run
 from microformer.ui.actions import preparing
+from microformer.ui.actions.runs import duration
 from microformer.ui.workspace import Visitor, Workspace
 
 TALES = "tales"
 """Stands for a dataset that is made when the run starts: the least clicks from an empty workspace to a first loss."""
 TALES_MEGABYTES = 5
+MEASURED_PRESET = "tiny"
+# A model whose trial with two blocks would take more than this is not tried out.
+TRIAL_BYTES = 1_000_000_000
 # A guess of the vocabulary where no dataset is known yet.
 TALES_VOCABULARY = 320
 
@@ -37,7 +41,8 @@ class Plan:
     passes: float | None
     """How often the text is read."""
     seconds: float | None
-    """Estimated duration on this machine."""
+    """Estimated duration on this machine, if it was ``measured`` and is not beyond guessing."""
+    measured: bool
     text_tokens: int | None
     command: str
 
@@ -59,14 +64,27 @@ def configuration(model: Mapping[str, Any], training: Mapping[str, Any], vocab_s
 
 def preset_named(name: Any) -> Preset:
     """The preset of this name, or ``UserError``."""
-    found = next((one for one in presets() if one.name == name), None)
+    found = next((one for one in offered() if one.name == name), None)
     if found is None:
-        raise UserError(f"There is no preset {name!r}; choose one of {', '.join(one.name for one in presets())}.")
+        raise UserError(f"There is no preset {name!r}; choose one of {', '.join(one.name for one in offered())}.")
     return found
 
 
-def plan(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, model: Any, training: Any) -> Plan:
-    """What the chosen settings amount to. Raises ``UserError`` where they cannot be trained."""
+def plan(
+    workspace: Workspace,
+    visitor: Visitor,
+    dataset: Any,
+    preset: Any,
+    model: Mapping[str, Any],
+    training: Mapping[str, Any],
+    *,
+    measure: bool = False,
+) -> Plan:
+    """What the chosen settings amount to. Raises ``UserError`` where they cannot be trained.
+
+    ``measure`` says how long it will take and whether there is memory for it; that may take some seconds the first
+    time, because a step like it is tried out.
+    """
     info = _info(workspace, visitor, dataset)
     base = preset_named(preset)
     config = configuration(model, training, info.vocab_size if info else TALES_VOCABULARY, base.about)
@@ -74,6 +92,8 @@ def plan(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, mode
     text_tokens = info.train_tokens if info else TALES_MEGABYTES * 900_000
     per_step = config.training.batch_size * config.model.max_seq_len
     steps = Budget.of(config.training, text_tokens, per_step).steps
+    if measure:
+        check_memory(config)
     return Plan(
         config=config,
         parts=cost.parameters,
@@ -81,7 +101,8 @@ def plan(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, mode
         steps=steps,
         tokens=steps * per_step if steps else None,
         passes=steps * per_step / text_tokens if steps else None,
-        seconds=seconds_for(workspace, config, steps),
+        seconds=seconds_for(workspace, config, steps) if measure else None,
+        measured=measure,
         text_tokens=text_tokens,
         command=command_line(workspace, base, config, dataset if info else None),
     )
@@ -117,12 +138,14 @@ def start(
     workspace.check_disk()
     if dataset == TALES:
         dataset = preparing.make_tales(workspace, visitor, TALES_MEGABYTES)
-    planned = plan(workspace, visitor, dataset, preset, model, training)
+    limited = workspace.limits.train_minutes is not None
+    planned = plan(workspace, visitor, dataset, preset, model, training, measure=limited)
     _check_context(planned)
     _check_duration(workspace, planned)
+    check_memory(planned.config)
     data = workspace.datasets.item(dataset, visitor)
     wanted = name.strip() if isinstance(name, str) else ""
-    id, path = workspace.runs.create(visitor, wanted or f"{preset} on {data.name}")
+    id, path = workspace.runs.create(visitor, wanted or f"{data.name} · {preset}")
     workspace.supervisor.add(path, planned.config, data.path)
     return id
 
@@ -178,10 +201,54 @@ def check_queue(workspace: Workspace, visitor: Visitor) -> None:
 
 
 def seconds_for(workspace: Workspace, config: RunConfig, steps: int | None) -> float | None:
-    """How long a run will take on this machine, or ``None`` where nobody knows."""
+    """How long a run will take on this machine, or ``None`` where it is too large to be tried out beside the page."""
+    from microformer.training import estimate  # brings torch
+
     if config.training.max_minutes is not None:
         return config.training.max_minutes * 60
-    return None
+    tried = profile(replace(config.model, n_layers=2), batch_size=1)
+    if steps is None or tried.training_bytes > TRIAL_BYTES:
+        return None
+    return steps * estimate.seconds_per_step(config, workspace.home)
+
+
+def check_memory(config: RunConfig) -> None:
+    """Raise ``UserError``, naming what would fit, when a run needs more memory than there is."""
+    from microformer.training import estimate, runtime  # brings torch
+
+    estimate.check_memory(config, runtime.find_device(config.training.device))
+
+
+def preset_labels(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str]]:
+    """Each preset's label, with how long it takes on this machine, and its name. May take seconds the first time.
+
+    Only a small one is tried out; the others are taken to do as many FLOPs a second, which is a little too slow for
+    the largest. Whoever chooses a preset sees it measured.
+    """
+    tried = preset_named(MEASURED_PRESET).config
+    seconds = seconds_for(workspace, with_vocabulary(tried), 1)
+    pace = (seconds or 1.0) / _step_flops(tried)
+    labels = []
+    for one in offered():
+        steps = one.config.training.max_steps or 0
+        needed = duration(steps * pace * _step_flops(one.config))
+        labels.append((f"{one.name} · about {needed} here. {one.about}", one.name))
+    return labels
+
+
+def with_vocabulary(config: RunConfig) -> RunConfig:
+    """A preset as it would be for Tiny Tales in characters."""
+    return replace(config, model=replace(config.model, vocab_size=TALES_VOCABULARY))
+
+
+def _step_flops(config: RunConfig) -> int:
+    tokens = config.training.batch_size * config.model.max_seq_len
+    return tokens * profile(with_vocabulary(config).model).training_flops
+
+
+def offered() -> list[Preset]:
+    """The presets on the page: all but the starter's, which is for whoever wants to make it again by command."""
+    return [one for one in presets() if one.name != "starter"]
 
 
 def _info(workspace: Workspace, visitor: Visitor, dataset: Any) -> DatasetInfo | None:

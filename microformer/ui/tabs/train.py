@@ -9,7 +9,7 @@ from gradio.components import Component
 
 from microformer.errors import UserError
 from microformer.model.config import ModelConfig
-from microformer.presets import Preset, presets
+from microformer.presets import Preset
 from microformer.training.config import TrainConfig
 from microformer.ui.actions import data as datasets
 from microformer.ui.actions import train
@@ -21,8 +21,6 @@ from microformer.ui.workspace import Visitor, Workspace
 
 DEFAULT_PRESET = "tiny"
 NEW_TALES = (f"New: Tiny Tales, {train.TALES_MEGABYTES} MB, made on the spot", train.TALES)
-# The starter is there already; its preset is for whoever wants to make it again from the command line.
-LEFT_OUT = ("starter",)
 START = "Start training"
 
 
@@ -81,7 +79,7 @@ def _build_choice(page: Page) -> dict[str, Any]:
         elem_classes=page.term("dataset"),
     )
     preset = gr.Radio(
-        [(f"{one.name}: {one.about}", one.name) for one in presets() if one.name not in LEFT_OUT],
+        [(f"{one.name}. {one.about}", one.name) for one in train.offered()],
         value=DEFAULT_PRESET,
         label="Preset",
         elem_id="train-preset",
@@ -127,12 +125,27 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
         # A preset that was just chosen may not have reached the widgets yet: then it is the preset that counts.
         return parts.read(entered if filled == preset else tuple(parts.fill(train.preset_named(preset))))
 
-    def show_plan(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, filled: Any, *entered: Any) -> Any:
+    def show_plan(
+        workspace: Workspace,
+        visitor: Visitor,
+        dataset: Any,
+        preset: Any,
+        filled: Any,
+        *entered: Any,
+        measure: bool = False,
+    ) -> Any:
         try:
-            plan = train.plan(workspace, visitor, dataset, preset, *values(preset, filled, entered))
+            chosen = values(preset, filled, entered)
+            plan = train.plan(workspace, visitor, dataset, preset, *chosen, measure=measure)
         except UserError as error:
             return [problem_html(str(error)), ""]
         return [plan_html(plan), plan.command]
+
+    def measure_plan(workspace: Workspace, visitor: Visitor, *chosen: Any) -> Any:
+        return show_plan(workspace, visitor, *chosen, measure=True)
+
+    def measure_presets(workspace: Workspace, visitor: Visitor) -> Any:
+        return gr.Radio(train.preset_labels(workspace, visitor))
 
     def arrive(workspace: Workspace, visitor: Visitor, dataset: Any, *rest: Any) -> Any:
         names = [*datasets.choices(workspace, visitor), NEW_TALES]
@@ -152,17 +165,21 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
         return [gr.Dropdown(names, value=used), "", *runs.chosen_run(workspace, visitor, id, [id])]
 
     page.on_arrival(choose_preset, [parts.dataset, parts.preset], [parts.filled, *parts.widgets, *planned])
-    page.on_arrival(arrive, inputs, [parts.dataset, *planned])
-    page.on(page.panes["train"].select, arrive, inputs, [parts.dataset, *planned])
-    page.on(
-        parts.preset.input,
-        choose_preset,
-        [parts.dataset, parts.preset],
-        [parts.filled, *parts.widgets, *planned],
-        trigger_mode="always_last",
-    )
     typed = [parts.dataset.input, *(widget.input for widget in parts.widgets)]  # type: ignore[attr-defined]
-    page.on(partial(gr.on, typed), show_plan, inputs, planned, trigger_mode="always_last")
+    changes = [
+        page.on(page.panes["train"].select, arrive, inputs, [parts.dataset, *planned]),
+        page.on(
+            parts.preset.input,
+            choose_preset,
+            [parts.dataset, parts.preset],
+            [parts.filled, *parts.widgets, *planned],
+            trigger_mode="always_last",
+        ),
+        page.on(partial(gr.on, typed), show_plan, inputs, planned, trigger_mode="always_last"),
+    ]
+    # What takes a trial on this machine comes after what is known at once.
+    measured = [page.on(change.then, measure_plan, inputs, planned) for change in changes]
+    page.on(measured[0].then, measure_presets, (), [parts.preset])
     pressed = parts.start.click(
         lambda: gr.Button("Starting …", interactive=False),
         None,
