@@ -82,20 +82,30 @@ class Ground:
             first,
         )
 
+    def scale(self, first: int) -> float:
+        """Root mean square of the activations that the lowest adapter reads; steps are measured by it."""
+        return float(self._lower_of_anchors(first).square().mean().sqrt())
+
     def anchor_places(self, count: int, first: int, generator: torch.Generator) -> tuple[Lesson, Tensor]:
         """About ``count`` places of the anchors, and the base model's input of the head at each (places, d_model)."""
         assert self.anchors is not None, "prepare() comes first"
         tokens = self.anchors.tokens
-        if first not in self._anchor_lower:
-            with torch.inference_mode():
-                self._anchor_lower[first] = lower_activations(self.model, tokens, first).clone()
         rows = max(1, count // tokens.shape[1])
         chosen = torch.randperm(len(tokens), generator=generator)[:rows]
         each = torch.arange(rows).repeat_interleave(tokens.shape[1])
         columns = torch.arange(tokens.shape[1]).repeat(rows)
-        lower = self._anchor_lower[first][chosen].clone()
+        lower = self._lower_of_anchors(first)[chosen]
         lesson = Lesson(lower, each, columns, torch.zeros(0, dtype=torch.long), first)
         return lesson, self.anchors.hidden[chosen].flatten(0, 1).clone()
+
+    def _lower_of_anchors(self, first: int) -> Tensor:
+        """*Shape:* (rows, length, d_model)."""
+        assert self.anchors is not None, "prepare() comes first"
+        if first not in self._anchor_lower:
+            with torch.inference_mode():
+                lower = lower_activations(self.model, self.anchors.tokens, first)
+            self._anchor_lower[first] = lower.clone()
+        return self._anchor_lower[first]
 
     def _read(self, examples: Sequence[Example], first: int) -> None:
         longest = max(len(example.tokens) for example in examples)
@@ -143,9 +153,32 @@ def head_input(model: Transformer, memory: SessionMemory, lesson: Lesson) -> Ten
     return model.norm(hidden)
 
 
-def lesson_logits(model: Transformer, memory: SessionMemory, lesson: Lesson) -> Tensor:
-    """*Shape:* -> (places, vocab)."""
-    return model.logits(head_input(model, memory, lesson), memory)
+@dataclass(frozen=True)
+class Answers:
+    """What is said at every place of some examples: ``logits`` (places, vocab), and ``rows`` and ``targets``
+    (places,), the example that each place belongs to and the token that is right there."""
+
+    logits: Tensor
+    rows: Tensor
+    targets: Tensor
+
+
+def answers(ground: Ground, memory: SessionMemory, examples: Sequence[Example]) -> Answers:
+    """Let the model read examples with a memory; those of like length go together, so that little is padded."""
+    order = sorted(range(len(examples)), key=lambda index: len(examples[index].tokens))
+    batches: list[list[int]] = []
+    for index in order:
+        if batches and len(examples[index].tokens) <= 1.5 * len(examples[batches[-1][0]].tokens) + 8:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    logits, rows, targets = [], [], []
+    for batch in batches:
+        lesson = ground.lesson([examples[index] for index in batch], min(memory.layers))
+        logits.append(ground.model.logits(head_input(ground.model, memory, lesson), memory))
+        rows.append(torch.tensor(batch)[lesson.rows])
+        targets.append(lesson.targets)
+    return Answers(torch.cat(logits), torch.cat(rows), torch.cat(targets))
 
 
 _GROUNDS: "weakref.WeakKeyDictionary[Transformer, Ground]" = weakref.WeakKeyDictionary()

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from microformer.adapters.session import SessionMemory
 from microformer.model.transformer import Transformer
 from microformer.teaching.examples import Example
-from microformer.teaching.ground import Ground, Lesson, head_input, lesson_logits
+from microformer.teaching.ground import Answers, Ground, Lesson, answers, head_input
 from microformer.teaching.optimizer import OrthogonalMomentum
 from microformer.teaching.settings import TeachSettings
 
@@ -56,8 +56,11 @@ def attempt(
     """
     choice = random.Random(settings.seed)
     anchored = torch.Generator().manual_seed(settings.seed)
+    scale = ground.scale(min(start.layers))  # what an adapter reads and adds to is this large, in any model
+    if start.is_blank:
+        start = replace(start, down=start.down / scale)
     down, up = start.down.clone().requires_grad_(), start.up.clone().requires_grad_()
-    optimizer = OrthogonalMomentum([down, up], settings.learning_rate)
+    optimizer = OrthogonalMomentum([down, up], [settings.learning_rate / scale, settings.learning_rate * scale])
     memory = replace(start, down=down, up=up)
     margins = yield from margins_of(ground, start, examples)
     best = Outcome(start, tuple(margins))
@@ -65,16 +68,15 @@ def attempt(
         if best.held(settings.margin) == len(examples):
             break
         chosen = choose(margins, new, settings, choice)
-        lesson = ground.lesson([examples[index] for index in chosen], min(memory.layers))
-        logits = lesson_logits(ground.model, memory, lesson)
-        lead = leads(logits.detach(), lesson)
-        for index, margin in zip(chosen, lowest(lead, lesson, len(chosen)), strict=True):
+        said = answers(ground, memory, [examples[index] for index in chosen])
+        lead = leads(said)
+        for index, margin in zip(chosen, lowest(said, lead, len(chosen)), strict=True):
             margins[index] = margin
         if min(margins[index] for index in chosen) >= settings.margin or number == settings.max_steps - 1:
             frozen = replace(memory, down=down.detach().clone(), up=up.detach().clone())
             margins = yield from margins_of(ground, frozen, examples)
             best = max(best, Outcome(frozen, tuple(margins)), key=lambda outcome: outcome.held(settings.margin))
-        loss = unlearnt(logits, lead, lesson, settings.margin + SURE)
+        loss = unlearnt(said, lead, settings.margin + SURE)
         if settings.drift_weight:
             anchors, base = ground.anchor_places(settings.anchor_places, min(memory.layers), anchored)
             loss = loss + settings.drift_weight * drift(ground.model, memory, anchors, base)
@@ -103,34 +105,33 @@ def margins_of(
     for start in range(0, len(order), CHECKED_TOGETHER):
         chosen = order[start : start + CHECKED_TOGETHER]
         with torch.no_grad():
-            lesson = ground.lesson([examples[index] for index in chosen], min(memory.layers))
-            lead = leads(lesson_logits(ground.model, memory, lesson), lesson)
-        for index, margin in zip(chosen, lowest(lead, lesson, len(chosen)), strict=True):
+            said = answers(ground, memory, [examples[index] for index in chosen])
+        for index, margin in zip(chosen, lowest(said, leads(said), len(chosen)), strict=True):
             margins[index] = margin
         yield Step(0, 0, len(examples))
     return margins
 
 
-def leads(logits: Tensor, lesson: Lesson) -> Tensor:
-    """By how much each target leads the next best token. *Shape:* (places, vocab) -> (places,)."""
-    targets = lesson.targets[:, None]
+def leads(said: Answers) -> Tensor:
+    """By how much each target leads the next best token, without a gradient. *Shape:* -> (places,)."""
+    logits, targets = said.logits.detach(), said.targets[:, None]
     others = logits.scatter(1, targets, float("-inf")).amax(1)
     return logits.gather(1, targets)[:, 0] - others
 
 
-def lowest(lead: Tensor, lesson: Lesson, count: int) -> list[float]:
+def lowest(said: Answers, lead: Tensor, count: int) -> list[float]:
     """The lowest lead of each of ``count`` examples. *Shape:* lead (places,)."""
-    return torch.full((count,), float("inf")).scatter_reduce(0, lesson.rows, lead, "amin").tolist()
+    return torch.full((count,), float("inf")).scatter_reduce(0, said.rows, lead, "amin").tolist()
 
 
-def unlearnt(logits: Tensor, lead: Tensor, lesson: Lesson, sure: float) -> Tensor:
+def unlearnt(said: Answers, lead: Tensor, sure: float) -> Tensor:
     """Cross entropy where the lead is below ``sure``, about the mean over those places.
 
     Places that have been learnt would only pull against what holds the rest of the model. The 8 keeps the last few
     places from weighing as much as all of them did.
     """
-    open_places = (lead < sure).to(logits.dtype)
-    losses = F.cross_entropy(logits, lesson.targets, reduction="none")
+    open_places = (lead < sure).to(said.logits.dtype)
+    losses = F.cross_entropy(said.logits, said.targets, reduction="none")
     return (losses * open_places).sum() / (open_places.sum() + 8)
 
 

@@ -1,0 +1,50 @@
+"""A model that nobody trained, and a tokenizer that lacks some characters: teaching has to work on both."""
+
+import string
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from microformer.checkpoint import Loaded
+from microformer.data.tokenizers import CharTokenizer
+from microformer.model.config import ModelConfig
+from microformer.model.transformer import NEVER_SEEN, Transformer
+from microformer.teaching.session import Fact
+
+T = TypeVar("T")
+
+
+def make_loaded(seed: int = 1, **changes: Any) -> Loaded:
+    """An untrained model of three layers over letters, its byte tokens closed as if it had been trained on text."""
+    tokenizer = CharTokenizer(string.ascii_letters + string.digits + " .,?!:\n'")
+    config = ModelConfig(
+        **{"vocab_size": tokenizer.vocab_size, "d_model": 32, "n_layers": 3, "n_heads": 4, "adapter_dim": 4}
+        | {"max_seq_len": 64}
+        | changes
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = Transformer(config).eval()
+    with torch.no_grad():  # weights as large as training makes them; a fresh model's logits are all but equal
+        for name, weight in model.named_parameters():
+            weight *= 1 if "norm" in name else 30 if name.startswith("tokens") else 6
+    model.logit_bias[tokenizer.first_byte :] = NEVER_SEEN
+    return Loaded(model, tokenizer, {}, Path(), Path(), {})
+
+
+def finished(lesson: Generator[Any, None, T]) -> T:
+    """What a lesson returns when nobody stops it."""
+    while True:
+        try:
+            next(lesson)
+        except StopIteration as end:
+            return end.value
+
+
+FACTS = (
+    Fact("The king of Zelukami is", "Rovosha."),
+    Fact("The queen of Zelukami is", "Bim."),
+    Fact("My cat is called", "Tom"),
+)
