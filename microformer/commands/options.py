@@ -5,6 +5,7 @@ A flag that was not given is absent from the parsed values, so that what a perso
 
 import argparse
 import difflib
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -75,7 +76,7 @@ def given_settings(values: Mapping[str, Any], cls: type, *, prefix: str = "") ->
         if known.name in texts:
             text = texts[known.name]
             empty = known.optional and isinstance(text, str) and text.strip().lower() in EMPTY
-            found[known.name] = None if empty else convert(known, text, where=_flag(known, prefix, name=False))
+            found[known.name] = None if empty else convert(known, text, where=f"--{prefix}")
     return found
 
 
@@ -91,15 +92,15 @@ def whole_number(text: str, name: str, *, minimum: int | None = None) -> int:
 
 def convert_number(known: Setting, text: Any) -> float:
     """``text`` as a number within the limits of ``known``, or ``UserError``."""
-    number = convert(known, text)
-    if (known.minimum is not None and number < known.minimum) or (known.maximum is not None and number > known.maximum):
+    number = float(convert(known, text))
+    lowest = -math.inf if known.minimum is None else known.minimum
+    highest = math.inf if known.maximum is None else known.maximum
+    if not math.isfinite(number) or not lowest <= number <= highest:
         raise UserError(f"{known.name} is {text}, but must be {known.allowed}.")
     return number
 
 
-def _flag(known: Setting, prefix: str, *, name: bool = True) -> str:
-    if not name:
-        return "--" + prefix
+def _flag(known: Setting, prefix: str) -> str:
     return f"--{prefix}{known.name if prefix else known.name.replace('_', '-')}"
 
 

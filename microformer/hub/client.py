@@ -74,12 +74,13 @@ def pull(
     token: str | None = None,
     *,
     endpoint: str | None = None,
+    max_bytes: int | None = None,
     progress: Progress = lambda fraction, text: None,
 ) -> Path:
     """Get a Microformer model from ``repo`` into the run directory ``out``; returns ``out``.
 
     Without a token only public repositories can be read. All files are from one commit, and nothing is kept at
-    ``out`` before each was checked. Raises ``UserError``.
+    ``out`` before each was checked. ``max_bytes`` limits them together. Raises ``UserError``.
     """
     _checked_name(repo)
     refuse_used(out)
@@ -95,6 +96,8 @@ def pull(
             if size > LARGEST[name]:
                 raise UserError(f"{name} in {repo} is larger than {LARGEST[name] // 2**20} MB; it cannot be used.")
         done, total = 0, max(1, sum(sizes.values()))
+        if max_bytes is not None and total > max_bytes:
+            raise UserError(f"{repo} has {total // 2**20} MB, but at most {max_bytes // 2**20} MB are allowed here.")
         for name, size in sorted(sizes.items(), key=lambda item: item[1]):
             progress(0.1 + 0.8 * done / total, f"Downloading {name}")
             with disk_errors(Path(directory) / name):
