@@ -164,7 +164,7 @@ def attempts(
             except StopIteration as end:
                 outcome: Outcome = end.value
                 break
-        if best is None or outcome.held(settings.margin) > best.held(settings.margin):
+        if best is None or outcome.worth(settings.margin) > best.worth(settings.margin):
             best = outcome
         if best.held(settings.margin) == len(examples):
             break

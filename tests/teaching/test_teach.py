@@ -96,9 +96,10 @@ def test_progress_carries_what_was_learnt_so_far(loaded: Loaded, quick: TeachSet
     assert recites(loaded, kept) == [True, True]
 
 
-def test_a_passage_is_known_by_heart(loaded: Loaded, quick: TeachSettings) -> None:
-    text = "In the old town lived a clock maker.\nHe had nine clocks, and none of them was ever right at noon."
-    session = finished(teach_text(loaded, Session.blank(loaded), text, quick))
+def test_a_passage_is_known_by_heart(loaded: Loaded) -> None:
+    text = "In the old town lived a clock maker.\nNone of his nine clocks was ever right."
+    loosely = TeachSettings(anchor_places=64, drift_weight=0)
+    session = finished(teach_text(loaded, Session.blank(loaded), text, loosely))
     assert session.passages == (text,)
     assert session.known == (True,)
     start, rest = text[:10], text[10:50]
