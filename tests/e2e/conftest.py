@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,14 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.flaky(reruns=2))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: Any) -> Iterator[None]:
+    """Let fixtures know whether their test failed."""
+    report = (yield).get_result()  # type: ignore[misc]
+    if report.when == "call":
+        item.failed = report.failed
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +71,11 @@ def shared_playground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play
 
 
 @pytest.fixture
-def visits(browser: Browser) -> Iterator[Callable[..., Visit]]:
-    """Open further browsers: ``visits(playground, width=390, dark=True)``. Each is checked in the end."""
+def visits(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
+    """Open further browsers: ``visits(playground, width=390, dark=True)``. Each is checked in the end.
+
+    Where the test failed, what each of them showed is kept as a picture, and its console is printed.
+    """
     opened: list[Visit] = []
 
     def make(playground: Playground, **look: Any) -> Visit:
@@ -71,7 +83,11 @@ def visits(browser: Browser) -> Iterator[Callable[..., Visit]]:
         return opened[-1]
 
     yield make
-    for one in opened:
+    for number, one in enumerate(opened):
+        if getattr(request.node, "failed", False):
+            picture = tmp_path / f"visit{number}.png"
+            one.page.screenshot(path=picture, full_page=True)
+            sys.stderr.write(f"{picture}\n{one.errors}\n{one.playground.log.read_text()[-3000:]}\n")
         one.context.close()
     for one in opened:
         one.check()
