@@ -1,0 +1,142 @@
+/* A conversation in which any reply can be corrected in place.
+
+   `props.value` is {"model", "version"}. `server.talk`, `server.correct` and `server.start_anew` do what they say and
+   `server.follow` tells how it stands; all answer with {"turns", "busy"}, see microformer/ui/actions/chat.py. The event
+   "began" fires when a correction is being taught. The prelude defines visitor(). */
+
+const find = (name) => element.querySelector(`[data-part="${name}"]`);
+const view = element.querySelector(".chat");
+const made = (tag, className, text = "") => {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.textContent = text;
+  return node;
+};
+const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
+const visible = () => !document.hidden && element.offsetParent !== null;
+let nodes = []; // for each turn, the nodes that change
+let correcting = null; // the number of the turn whose correction is being written
+let following = false;
+
+const ask = async (name, request = {}) => {
+  try {
+    return await server[name]({ ...request, model: props.value?.model ?? null, visitor: visitor() });
+  } catch (error) {
+    return { error: "The server cannot be reached at the moment; try again." };
+  }
+};
+const say = (sentence) => {
+  find("error").textContent = sentence;
+  find("error").hidden = !sentence;
+};
+const button = (label, press, main = false) => {
+  const node = made("button", `taught-button${main ? " main" : ""}`, label);
+  node.type = "button";
+  node.addEventListener("click", press);
+  return node;
+};
+
+const begin = (number, turn) => {
+  const article = made("article", "turn");
+  const reply = made("div", "reply");
+  const about = made("span", "about");
+  const press = button("Correct", () => edit(number));
+  press.setAttribute("aria-label", `Correct the reply to ${turn.message}`);
+  const footer = made("footer", "");
+  footer.append(press, about);
+  article.append(made("div", "said", turn.message), reply, footer);
+  find("turns").append(article);
+  nodes.push({ article, reply, about, press, footer, message: turn.message });
+};
+
+const show = (news) => {
+  const same = nodes.length <= news.turns.length && nodes.every((node, i) => node.message === news.turns[i].message);
+  if (!same) {
+    find("turns").replaceChildren();
+    nodes = [];
+    correcting = null;
+  }
+  for (const [number, turn] of news.turns.entries()) {
+    const grows = number >= nodes.length;
+    if (grows) begin(number, turn);
+    const node = nodes[number];
+    const text = turn.reply.trim() || (turn.done ? "(nothing)" : "…");
+    if (node.reply.textContent !== text) node.reply.textContent = text;
+    node.reply.dataset.gate = turn.gate;
+    node.reply.dataset.done = turn.done && !turn.learning;
+    const about = [turn.says, turn.about].filter(Boolean).join(" · ");
+    if (node.about.textContent !== about) node.about.textContent = about;
+    node.press.hidden = turn.learning || !turn.done || correcting === number;
+    if (grows) find("turns").scrollTop = find("turns").scrollHeight;
+  }
+  find("empty").hidden = Boolean(news.turns.length);
+  find("anew").hidden = !news.turns.length;
+  view.dataset.busy = news.busy;
+};
+
+/* Questions are asked only while something is being written or learnt. */
+const follow = async () => {
+  if (following || !visitor()) return;
+  following = true;
+  try {
+    for (;;) {
+      const news = await ask("follow");
+      if (news.error) { say(news.error); return; }
+      show(news);
+      if (!news.busy || !element.isConnected) return;
+      await pause(visible() ? 120 : 1000);
+    }
+  } finally {
+    following = false;
+  }
+};
+
+const edit = (number) => {
+  correcting = number;
+  const node = nodes[number];
+  const form = made("form", "correcting");
+  const box = made("textarea", "");
+  box.value = node.reply.textContent;
+  box.setAttribute("aria-label", `What it should have said to ${node.message}`);
+  const close = () => { correcting = null; form.remove(); node.press.hidden = false; };
+  form.append(box, button("Teach", () => form.requestSubmit(), true), button("Cancel", close));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    say("");
+    const news = await ask("correct", { turn: number, answer: box.value.trim() });
+    if (news.error) return say(news.error);
+    close();
+    show(news);
+    trigger("began");
+    follow();
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && event.target === box) { event.preventDefault(); form.requestSubmit(); }
+    if (event.key === "Escape") close();
+  });
+  node.footer.after(form);
+  node.press.hidden = true;
+  box.focus();
+  box.select();
+};
+
+find("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const message = find("message").value;
+  if (!message.trim()) return;
+  say("");
+  const news = await ask("talk", { message });
+  if (news.error) return say(news.error);
+  find("message").value = "";
+  show(news);
+  follow();
+});
+find("anew").addEventListener("click", async () => {
+  const news = await ask("start_anew");
+  if (news.error) return say(news.error);
+  say("");
+  show(news);
+});
+watch("value", follow);
+window.addEventListener("microformer:visitor", follow);
+follow();

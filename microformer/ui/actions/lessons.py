@@ -1,0 +1,218 @@
+"""Lessons: teaching that goes on in the engine while the page is looked at, one at a time for each browser.
+
+What was learnt is written to disk by the engine's thread, group by group, so a closed page loses nothing.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from microformer.errors import UserError
+from microformer.generation.jobs import CANCELLED
+from microformer.ui.actions import models
+from microformer.ui.actions.memories import Memories, fingerprints_of, keep, memories_of
+from microformer.ui.workspace import Visitor, Workspace
+
+if TYPE_CHECKING:
+    from microformer.checkpoint import Loaded
+    from microformer.generation.jobs import Job
+    from microformer.teaching.proof import TokenChance
+    from microformer.teaching.session import Fact, Session
+    from microformer.teaching.teach import Teaching
+
+log = logging.getLogger(__name__)
+
+KEPT_AS = "lesson"
+WENT_WRONG = "Something went wrong in this lesson that should not have; what happened is in the server's log."
+VERIFIED_TOGETHER = 16
+MakeLesson = Callable[["Loaded", "Session"], "Teaching"]
+
+
+@dataclass
+class Lesson:
+    """Something that is being taught, or was. The engine's thread writes, anybody reads.
+
+    ``kind`` is ``fact``, ``list``, ``passage`` or ``forget``; ``fact`` is there when there is one. ``before`` is the
+    session from before, ``seconds`` how long learning took. ``chances`` tell of each token of the fact's answer how
+    likely it was and is; ``unchanged`` whether the base model's hashes are what they were before the first lesson.
+    """
+
+    kind: str
+    model: str
+    before: "Session"
+    fact: "Fact | None" = None
+    key: str = field(default_factory=lambda: secrets.token_hex(8))
+    began: float = 0.0
+    job: "Job[Session] | None" = None
+    seconds: float = 0.0
+    chances: "list[TokenChance]" = field(default_factory=list)
+    unchanged: bool | None = None
+    shown: bool = False
+
+    @property
+    def done(self) -> bool:
+        return self.job is not None and self.job.done
+
+    @property
+    def state(self) -> str:
+        """``working``, ``done``, ``stopped`` or ``failed``."""
+        if self.job is None or not self.job.done:
+            return "working"
+        if self.job.error is None:
+            return "done"
+        return "stopped" if str(self.job.error) == CANCELLED else "failed"
+
+
+def begin(
+    workspace: Workspace, visitor: Visitor, model: Any, kind: str, make: MakeLesson, fact: "Fact | None" = None
+) -> Lesson:
+    """Start a lesson in the model's engine and return at once. Raises ``UserError`` while another one goes on."""
+    workspace.check_disk(20_000_000)
+    speaker = models.speaker_of(workspace, visitor, model)
+    memories = memories_of(workspace, visitor, speaker.loaded)
+    with memories.lock:
+        refuse_while_learning(workspace, visitor)
+        if memories.own.id is None:
+            workspace.sessions.check_room(visitor)
+        lesson = Lesson(kind, model, memories.own.session, fact, began=time.perf_counter())
+        steps = _logged(_learn(workspace, visitor, speaker.loaded, memories, lesson, make))
+        lesson.job = speaker.engine.run(steps, owner=visitor.browser)
+        workspace.registry.put(visitor, KEPT_AS, lesson)
+    workspace.mark(visitor, "teach")
+    return lesson
+
+
+def current(workspace: Workspace, visitor: Visitor) -> Lesson | None:
+    """The visitor's lesson under way, or the last one."""
+    found: Lesson | None = workspace.registry.get(visitor, KEPT_AS)
+    return found
+
+
+def refuse_while_learning(workspace: Workspace, visitor: Visitor) -> None:
+    """Raise ``UserError`` while a lesson goes on: what it learns on must not be changed under it."""
+    lesson = current(workspace, visitor)
+    if lesson is not None and not lesson.done:
+        raise UserError("The model is still learning what you taught it last; wait for it, or stop it first.")
+
+
+def stop(workspace: Workspace, visitor: Visitor) -> None:
+    """Stop the lesson under way; of a list, what was learnt so far stays."""
+    lesson = current(workspace, visitor)
+    if lesson is not None and lesson.job is not None:
+        lesson.job.cancel()
+
+
+def progress(workspace: Workspace, visitor: Visitor, request: dict[str, Any]) -> dict[str, Any]:
+    """What the browser shows of the lesson: state, share done (0 to 1) and a sentence. ``request`` is empty."""
+    lesson = current(workspace, visitor)
+    if lesson is None or lesson.job is None:
+        return {"state": "none", "fraction": 0.0, "says": "", "source": "", "key": ""}
+    state = lesson.state
+    fraction, says = 1.0, outcome(lesson)
+    if state == "working":
+        fraction, says = _under_way(lesson)
+    return {"state": state, "fraction": fraction, "says": says, "source": lesson.kind, "key": lesson.key}
+
+
+def outcome(lesson: Lesson) -> str:
+    """How a lesson ended, in a sentence."""
+    assert lesson.job is not None
+    if lesson.state == "stopped":
+        return (
+            "Stopped; what had been learnt by then is kept." if lesson.kind == "list" else "Stopped; nothing changed."
+        )
+    if lesson.job.error is not None:
+        return str(lesson.job.error) if isinstance(lesson.job.error, UserError) else WENT_WRONG
+    session, took = lesson.job.result(), f"{lesson.seconds:.2f} s"
+    if lesson.kind == "passage":
+        known = "knows the passage by heart" if session.known and session.known[-1] else "does not know all of it yet"
+        return f"Learnt in {took}; the model {known}."
+    said, listed = sum(session.recited), len(session.facts)
+    if lesson.kind == "forget":
+        return f"Forgotten in {took}; {said} of {listed} facts are said exactly." if listed else "Forgotten."
+    if lesson.fact is not None:
+        at = session.facts.index(lesson.fact)
+        exactly = "says it exactly" if session.recited[at] else "does not say it exactly yet; teach it again"
+        others = f", and {said} of all {listed} facts" if listed > 1 else ""
+        return f"Learnt in {took}; the model {exactly}{others}."
+    return f"Learnt in {took}; {said} of {listed} facts are said exactly."
+
+
+def _under_way(lesson: Lesson) -> tuple[float, str]:
+    assert lesson.job is not None
+    now = lesson.job.progress
+    if now is None:
+        return 0.0, "Waiting for its turn …"
+    if now.phase == "reading":
+        return 0.02, "Listening to the model first, once …"
+    group = min(16, max(now.of - now.done, 0))
+    fraction = min(0.99, (now.done + group * (1 - 0.93**now.step)) / max(now.of, 1))
+    doing = "Learning everything again from nothing" if now.phase == "rebuilding" else "Learning"
+    says = f"{doing}, step {now.step}: {now.recited} of {now.listed} facts are said exactly"
+    elapsed = time.perf_counter() - lesson.began
+    if now.of > 16 and now.done and elapsed > 2:
+        says += f", about {elapsed * (1 - fraction) / fraction:.0f} s left"
+    return fraction, says
+
+
+def _learn(
+    workspace: Workspace, visitor: Visitor, loaded: "Loaded", memories: Memories, lesson: Lesson, make: MakeLesson
+) -> Generator[Any, None, "Session"]:
+    """The job: learn, keep what was learnt, let the model recite it, and look at the base model again."""
+    began, done = time.perf_counter(), 0
+    with closing(make(loaded, lesson.before)) as steps:
+        while True:
+            try:
+                now = next(steps)
+            except StopIteration as end:
+                session: Session = end.value
+                break
+            if now.done > done:
+                done = now.done
+                keep(workspace, visitor, loaded, memories, now.session)
+            yield now
+    lesson.seconds = time.perf_counter() - began
+    session = yield from _recited(loaded, session, lesson.before)
+    keep(workspace, visitor, loaded, memories, session)
+    if lesson.fact is not None:
+        from microformer.teaching.proof import answer_chances
+
+        lesson.chances = answer_chances(loaded, session, lesson.fact)
+        yield lesson.job.progress if lesson.job else None
+    memories.fingerprints = memories.fingerprints[0], fingerprints_of(loaded)
+    lesson.unchanged = memories.fingerprints[0] == memories.fingerprints[1]
+    return session
+
+
+def _logged(steps: Generator[Any, None, "Session"]) -> Generator[Any, None, "Session"]:
+    """The same steps; what no user can have caused is written to the log before it ends the job."""
+    try:
+        return (yield from steps)
+    except UserError:
+        raise
+    except Exception:
+        log.exception("a lesson failed")
+        raise
+
+
+def _recited(loaded: "Loaded", session: "Session", before: "Session") -> Generator[Any, None, "Session"]:
+    """The session with a tick only for facts that the model, left to write freely, has just said and then stopped.
+
+    Facts from before keep the tick of the lesson's own check, which covers every place of every answer.
+    """
+    from microformer.teaching.teach import Progress
+    from microformer.teaching.verify import recites
+
+    known = set(before.facts)
+    new = [number for number, fact in enumerate(session.facts) if fact not in known]
+    said = list(session.recited)
+    for start in range(0, len(new), VERIFIED_TOGETHER):
+        some = new[start : start + VERIFIED_TOGETHER]
+        for number, right in zip(some, recites(loaded, session, [session.facts[n] for n in some]), strict=True):
+            said[number] = right
+        yield Progress("learning", 0, len(new), len(new), sum(said), len(said), session)
+    return replace(session, recited=tuple(said))

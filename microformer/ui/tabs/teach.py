@@ -1,0 +1,239 @@
+"""The Teach tab: give the model a second memory, and see for yourself what it holds and what it leaves alone."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from microformer.ui.actions import lessons, models, streams, teach
+from microformer.ui.actions.teach import Manner
+from microformer.ui.page import Page
+from microformer.ui.progress_bar import progress_bar
+from microformer.ui.tabs import teach_memory
+from microformer.ui.tabs.teach_views import conversation
+from microformer.ui.token_stream import token_stream
+from microformer.ui.workspace import Visitor, Workspace
+
+WAYS = [("One fact", "fact"), ("A list", "list"), ("A passage", "passage"), ("In conversation", "chat")]
+GATES = [("where it fits", "auto"), ("always", "on"), ("never", "off")]
+NOTHING = "Teach a fact or ask something: here is what the model says without and with its second memory."
+NO_MODEL = "There is no model yet; train one on the Train tab."
+LIST_HELP = (
+    'A line for each fact: `{"prompt": "Where is Zoë?", "answer": "In the garden."}` in a `.jsonl` file, or two '
+    "columns in a `.csv` table."
+)
+PASSAGE_HELP = "The model learns it word for word: a poem, a rule, the beginning of a story."
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the tab's wiring, and other tabs, need of it."""
+
+    model: gr.Dropdown
+    way: gr.Radio
+    panels: dict[str, gr.Column]
+    prompt: gr.Textbox
+    answer: gr.Textbox
+    teach: gr.Button
+    ask: gr.Button
+    uploaded: gr.File
+    teach_list: gr.Button
+    passage: gr.Textbox
+    teach_passage: gr.Button
+    talk: gr.HTML
+    progress: gr.HTML
+    stop: gr.Button
+    view: gr.HTML
+    chances: gr.HTML
+    manner: list[Component]
+    memory: teach_memory.Parts
+
+
+def build(page: Page) -> Parts:
+    """Lay out the tab: teaching on the left, what came of it on the right, what it knows below."""
+    with gr.Row(equal_height=False, elem_classes="sides"):
+        with gr.Column(scale=5, min_width=320, elem_classes="card"):
+            asked = _build_lesson(page)
+        with gr.Column(scale=6, min_width=320, elem_classes="card"):
+            shown = _build_answers(page)
+    return Parts(**asked, **shown, memory=teach_memory.build(page))
+
+
+def _build_lesson(page: Page) -> dict[str, Any]:
+    gr.Markdown("### Teach it something")
+    model = gr.Dropdown([], label="Model", elem_id="teach-model", filterable=False, elem_classes=page.term("run"))
+    way = gr.Radio(WAYS, value="fact", label="How", elem_id="teach-way", elem_classes="stacked")
+    panels = {}
+    with gr.Column(elem_classes="panel") as panels["fact"]:
+        prompt = gr.Textbox(
+            label="Prompt",
+            placeholder="What colour is Zoë's kite?",
+            lines=1,
+            max_lines=6,
+            elem_id="teach-prompt",
+            elem_classes=page.term("prompt"),
+        )
+        answer = gr.Textbox(
+            label="The answer it shall give",
+            placeholder="Zoë's kite is red.",
+            lines=1,
+            max_lines=6,
+            elem_id="teach-answer",
+            elem_classes=page.term("fact"),
+        )
+        with gr.Row():
+            teach_button = gr.Button("Teach", variant="primary", elem_id="teach-teach", scale=2, min_width=120)
+            ask = gr.Button("Only ask", elem_id="teach-ask", scale=1, min_width=100)
+    with gr.Column(visible=False, elem_classes="panel") as panels["list"]:
+        gr.Markdown(LIST_HELP, elem_classes="quiet")
+        uploaded = gr.File(
+            label="A list of facts", file_types=[".jsonl", ".json", ".csv", ".tsv"], elem_id="teach-file", height=130
+        )
+        teach_list = gr.Button("Teach the list", variant="primary", elem_id="teach-list")
+    with gr.Column(visible=False, elem_classes="panel") as panels["passage"]:
+        gr.Markdown(PASSAGE_HELP, elem_classes="quiet")
+        passage = gr.Textbox(label="Passage", lines=7, max_lines=12, elem_id="teach-passage")
+        teach_passage = gr.Button("Teach the passage", variant="primary", elem_id="teach-text")
+    with gr.Column(visible=False, elem_classes="panel") as panels["chat"]:
+        talk = conversation(page)
+    progress = progress_bar(page, lessons.progress, elem_id="teach-progress", label="Progress of the lesson")
+    stop = gr.Button("Stop the lesson", size="sm", visible=False, elem_id="teach-stop")
+    return {
+        "model": model,
+        "way": way,
+        "panels": panels,
+        "prompt": prompt,
+        "answer": answer,
+        "teach": teach_button,
+        "ask": ask,
+        "uploaded": uploaded,
+        "teach_list": teach_list,
+        "passage": passage,
+        "teach_passage": teach_passage,
+        "talk": talk,
+        "progress": progress,
+        "stop": stop,
+    }
+
+
+def _build_answers(page: Page) -> dict[str, Any]:
+    gr.Markdown("### Before and after")
+    view = token_stream(
+        page, elem_id="teach-view", label="What the model says without and with its memory", empty=NOTHING
+    )
+    chances = gr.HTML("", elem_id="teach-chances", apply_default_css=False)
+    with gr.Accordion("How it answers", open=False, elem_id="teach-manner"):
+        gate = gr.Radio(
+            GATES, value="auto", label="Use the memory", elem_id="teach-gate", elem_classes=page.term("gate")
+        )
+        strength = gr.Slider(
+            0,
+            1,
+            value=1,
+            step=0.05,
+            label="Strength of the memory",
+            info="0 is the model itself, 1 the memory as it was taught.",
+            elem_id="teach-strength",
+        )
+        temperature = gr.Slider(
+            0,
+            1.5,
+            value=0,
+            step=0.1,
+            label="Temperature",
+            elem_id="teach-temperature",
+            elem_classes=page.term("temperature"),
+        )
+        with gr.Row():
+            seed = gr.Number(1, label="Seed", precision=0, elem_id="teach-seed", elem_classes=page.term("seed"))
+            length = gr.Slider(10, teach.MOST_TOKENS, value=60, step=10, label="Most tokens", elem_id="teach-length")
+    return {"view": view, "chances": chances, "manner": [gate, strength, temperature, seed, length]}
+
+
+def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
+    """Connect the tab's events."""
+    parts.way.change(
+        lambda way: [gr.Column(visible=name == way) for name in parts.panels],
+        parts.way,
+        list(parts.panels.values()),
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    _wire_lessons(page, parts)
+    _wire_arrival(page, parts)
+    teach_memory.wire(page, parts.memory, parts.model, parts.progress, parts.stop)
+
+
+def _wire_lessons(page: Page, parts: Parts) -> None:
+    begun = [parts.progress, parts.stop]
+
+    def teach_fact(workspace: Workspace, visitor: Visitor, model: Any, prompt: Any, answer: Any, *manner: Any) -> Any:
+        lesson = teach.teach_fact(workspace, visitor, model, prompt, answer, Manner.of(*manner))
+        key = streams.latest_key(workspace, visitor, teach.PLACE)
+        return [lesson.key, gr.Button(visible=True), key, ""]
+
+    def ask(workspace: Workspace, visitor: Visitor, model: Any, prompt: Any, *manner: Any) -> Any:
+        return [teach.ask(workspace, visitor, model, prompt, Manner.of(*manner)), ""]
+
+    def teach_list(workspace: Workspace, visitor: Visitor, model: Any, uploaded: Any) -> Any:
+        return teach_memory.begun(teach.teach_list(workspace, visitor, model, uploaded))
+
+    def teach_passage(workspace: Workspace, visitor: Visitor, model: Any, text: Any) -> Any:
+        return teach_memory.begun(teach.teach_passage(workspace, visitor, model, text))
+
+    def settled(workspace: Workspace, visitor: Visitor, model: Any, *manner: Any) -> Any:
+        return _after(workspace, visitor, model, manner)
+
+    fact = [parts.model, parts.prompt, parts.answer, *parts.manner]
+    page.on(parts.teach.click, teach_fact, fact, [*begun, parts.view, parts.chances])
+    page.on(parts.answer.submit, teach_fact, fact, [*begun, parts.view, parts.chances])
+    asked = [parts.model, parts.prompt, *parts.manner]
+    page.on(parts.ask.click, ask, asked, [parts.view, parts.chances])
+    page.on(parts.prompt.submit, ask, asked, [parts.view, parts.chances])
+    page.on(parts.teach_list.click, teach_list, [parts.model, parts.uploaded], begun)
+    page.on(parts.teach_passage.click, teach_passage, [parts.model, parts.passage], begun)
+    page.on(parts.talk.began, teach_memory.watch, (), begun)
+    page.on(parts.stop.click, lessons.stop)
+    page.on(parts.progress.settled, settled, [parts.model, *parts.manner], _after_outputs(parts))
+
+
+def _wire_arrival(page: Page, parts: Parts) -> None:
+    outputs = [parts.model, parts.teach, parts.talk, parts.progress, *_after_outputs(parts)]
+
+    def refresh(workspace: Workspace, visitor: Visitor, model: Any, *manner: Any) -> Any:
+        names = models.models(workspace, visitor)
+        ids = [id for _, id in names]
+        model = model if model in ids else (ids[0] if ids else None)
+        chosen = [
+            gr.Dropdown(names, value=model, info=None if ids else NO_MODEL),
+            gr.Button(interactive=bool(ids)),
+            {"model": model, "version": ""},
+        ]
+        lesson = lessons.current(workspace, visitor)
+        watched = gr.skip() if lesson is None else lesson.key
+        if model is None:
+            return [*chosen, watched, *[gr.skip()] * len(_after_outputs(parts))]
+        return [*chosen, watched, *_after(workspace, visitor, model, manner)]
+
+    inputs = [parts.model, *parts.manner]
+    page.on(page.panes["teach"].select, refresh, inputs, outputs)
+    page.on(parts.model.input, refresh, inputs, outputs)
+
+
+def _after_outputs(parts: Parts) -> list[Any]:
+    return [parts.stop, parts.view, parts.chances, *teach_memory.outputs(parts.memory)]
+
+
+def _after(workspace: Workspace, visitor: Visitor, model: Any, manner: tuple[Any, ...]) -> list[Any]:
+    """Everything that a lesson may have changed."""
+    lesson = lessons.current(workspace, visitor)
+    learning = lesson is not None and not lesson.done
+    key = teach.results(workspace, visitor, Manner.of(*manner)) or streams.latest_key(workspace, visitor, teach.PLACE)
+    return [
+        gr.Button(visible=learning),
+        key,
+        teach_memory.chances(workspace, visitor, model),
+        *teach_memory.updates(workspace, visitor, model),
+    ]

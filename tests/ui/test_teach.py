@@ -1,0 +1,257 @@
+"""What the Teach tab does: facts, lists, passages and conversations end up in the memory of the browser that taught."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from microformer import checkpoint
+from microformer.errors import UserError
+from microformer.files import write_yaml
+from microformer.ui.actions import chat, lessons, lists, memories, proofs, streams, teach
+from microformer.ui.actions.lessons import Lesson
+from microformer.ui.actions.teach import Manner
+from microformer.ui.workspace import Visitor, Workspace, new_secret
+from tests.teaching.small_models import make_loaded
+
+PATIENCE = 120.0
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    workspace = Workspace(tmp_path / "home", hosted=True)
+    yield workspace
+    workspace.close()
+
+
+@pytest.fixture
+def ada(workspace: Workspace) -> Visitor:
+    return workspace.visitor(new_secret())
+
+
+@pytest.fixture
+def bob(workspace: Workspace) -> Visitor:
+    return workspace.visitor(new_secret())
+
+
+@pytest.fixture
+def model(workspace: Workspace, ada: Visitor) -> str:
+    """The id of a run of Ada's that everybody may use."""
+    id, run = workspace.runs.create(ada, "tiny")
+    loaded = make_loaded()
+    run.mkdir()
+    write_yaml(run / "config.yaml", {"model": asdict(loaded.model.config)})
+    loaded.tokenizer.save(run / "tokenizer.json")
+    checkpoint.save(run / "checkpoints" / "step-1", model=loaded.model, optimizer_state=None, state={"step": 1})
+    workspace.runs.share(id, True, ada)
+    return id
+
+
+def over(lesson: Lesson) -> Lesson:
+    assert lesson.job is not None and lesson.job.wait(PATIENCE)
+    assert lesson.state == "done", lessons.outcome(lesson)
+    return lesson
+
+
+def rows(workspace: Workspace, visitor: Visitor, model: str, **request: Any) -> list[list[Any]]:
+    found: list[list[Any]] = lists.taught(workspace, visitor, {"model": model, **request})["rows"]
+    return found
+
+
+def written(workspace: Workspace, visitor: Visitor) -> list[str]:
+    """The texts that are on show, once they are whole."""
+    group = streams.latest(workspace, visitor, teach.PLACE)
+    assert group is not None
+    return [stream.result(PATIENCE) for stream in group.streams]
+
+
+def test_a_fact_is_learnt_said_before_and_after_and_ticked(workspace: Workspace, ada: Visitor, model: str) -> None:
+    lesson = over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    assert rows(workspace, ada, model) == [["Who?", "Zoe", True]]
+    teach.results(workspace, ada, Manner())
+    before, after = written(workspace, ada)
+    assert after == " Zoe" != before
+    assert "says it exactly" in lessons.outcome(lesson) and lesson.unchanged
+    assert teach.results(workspace, ada, Manner()) is None, "shown once"
+
+
+def test_what_was_taught_is_there_after_a_restart_and_for_nobody_else(
+    workspace: Workspace, ada: Visitor, bob: Visitor, model: str
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    assert rows(workspace, bob, model) == []
+    restarted = Workspace(workspace.home, hosted=True)
+    try:
+        assert rows(restarted, ada, model) == [["Who?", "Zoe", True]]
+        assert rows(restarted, bob, model) == []
+    finally:
+        restarted.close()
+
+
+def test_a_list_is_taught_and_one_of_it_forgotten(
+    workspace: Workspace, ada: Visitor, model: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "facts.csv"
+    table.write_text("prompt,answer\nWho?,Zoe\nWhere?,Here\nWhen?,Now\n")
+    over(teach.teach_list(workspace, ada, model, str(table)))
+    assert [row[0] for row in rows(workspace, ada, model)] == ["When?", "Where?", "Who?"]
+    assert rows(workspace, ada, model, query="here") == [["Where?", "Here", True]]
+    lists.remove(workspace, ada, {"model": model, "prompt": "Where?"})
+    lesson = lessons.current(workspace, ada)
+    assert lesson is not None
+    over(lesson)
+    assert rows(workspace, ada, model) == [["When?", "Now", True], ["Who?", "Zoe", True]]
+
+
+@pytest.mark.parametrize("prompt", ["Who?", "Whose?"])
+def test_a_row_can_be_changed_its_prompt_as_well(workspace: Workspace, ada: Visitor, model: str, prompt: str) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    lists.change(workspace, ada, {"model": model, "old": "Who?", "prompt": prompt, "answer": "Tom"})
+    lesson = lessons.current(workspace, ada)
+    assert lesson is not None
+    over(lesson)
+    assert rows(workspace, ada, model) == [[prompt, "Tom", True]]
+
+
+def test_a_reset_gives_the_base_back_and_can_be_undone(workspace: Workspace, ada: Visitor, model: str) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    teach.reset(workspace, ada, model)
+    teach.ask(workspace, ada, model, "Who?", Manner(gate="on"))
+    base, now = written(workspace, ada)
+    assert base == now and rows(workspace, ada, model) == []
+    with pytest.raises(UserError, match="nothing to reset"):
+        teach.reset(workspace, ada, model)
+    assert teach.undo(workspace, ada, model) == 1
+    assert rows(workspace, ada, model) == [["Who?", "Zoe", True]]
+
+
+@pytest.mark.parametrize(
+    ("manner", "words"),
+    [
+        (Manner(), "opened for “Who?”"),
+        (Manner(strength=0), "strength is 0"),
+        (Manner(gate="off"), "held shut"),
+        (Manner(gate="on"), "held open"),
+        (Manner(strength=0.5), "50 %"),
+    ],
+)
+def test_gate_and_strength_decide_and_it_is_told_how(
+    workspace: Workspace, ada: Visitor, model: str, manner: Manner, words: str
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    teach.ask(workspace, ada, model, "Who?", manner)
+    base, answer = written(workspace, ada)
+    group = streams.latest(workspace, ada, teach.PLACE)
+    assert group is not None and words in group.about
+    assert (answer == base) is (manner.strength == 0 or manner.gate == "off")
+
+
+def test_a_memory_is_saved_to_a_file_and_loaded_beside_or_instead(
+    workspace: Workspace, ada: Visitor, bob: Visitor, model: str
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    file = teach.export(workspace, ada, model, "Ada's <b>")
+    over(teach.teach_fact(workspace, bob, model, "Where?", "Here"))
+    assert teach.load(workspace, bob, model, str(file), memories.BESIDE) == "Ada's <b>"
+    shown = lists.taught(workspace, bob, {"model": model})
+    assert [row[0] for row in shown["rows"]] == ["Where?"] and shown["beside"][0][1:] == ["Ada's <b>", "1 fact"]
+    for prompt, answer in (("Who?", " Zoe"), ("Where?", " Here")):
+        teach.ask(workspace, bob, model, prompt, Manner())
+        assert written(workspace, bob)[1] == answer
+    lists.put_aside(workspace, bob, {"model": model, "id": shown["beside"][0][0]})
+    teach.load(workspace, bob, model, str(file), memories.OWN)
+    assert rows(workspace, bob, model) == [["Who?", "Zoe", True]]
+    assert teach.undo(workspace, bob, model) == 1
+    assert rows(workspace, bob, model) == [["Where?", "Here", True]]
+
+
+def test_a_file_that_is_no_memory_changes_nothing(
+    workspace: Workspace, ada: Visitor, model: str, tmp_path: Path
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    wrong = tmp_path / "wrong.safetensors"
+    wrong.write_bytes(b"no tensors at all")
+    for role in (memories.OWN, memories.BESIDE):
+        with pytest.raises(UserError):
+            teach.load(workspace, ada, model, str(wrong), role)
+    assert rows(workspace, ada, model) == [["Who?", "Zoe", True]]
+
+
+def test_a_passage_is_learnt_and_forgotten(workspace: Workspace, ada: Visitor, model: str) -> None:
+    over(teach.teach_passage(workspace, ada, model, "Zoe has a cat called Tom."))
+    shown = lists.taught(workspace, ada, {"model": model})
+    assert shown["passages"] == [["Zoe has a cat called Tom.", True]]
+    lists.remove_passage(workspace, ada, {"model": model, "number": 0})
+    lesson = lessons.current(workspace, ada)
+    assert lesson is not None
+    over(lesson)
+    assert lists.taught(workspace, ada, {"model": model})["passages"] == []
+
+
+def test_the_base_model_is_shown_to_be_untouched_and_what_else_changed(
+    workspace: Workspace, ada: Visitor, model: str
+) -> None:
+    lesson = over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    prints = proofs.fingerprints(workspace, ada, model)
+    assert prints.same and len(prints.core[0]) == 64
+    assert len(lesson.chances) == len(" Zoe") + 1
+    assert all(one.after > one.before for one in lesson.chances)
+    measured = proofs.measure(workspace, ada, model)
+    assert measured.job is not None
+    change = measured.job.result(PATIENCE)
+    assert change.gated == len(change.probes) and change.loss_gated == change.loss_base
+    assert proofs.progress(workspace, ada, {})["state"] == "done"
+
+
+def test_a_correction_in_conversation_is_taught_and_said(workspace: Workspace, ada: Visitor, model: str) -> None:
+    chat.talk(workspace, ada, {"model": model, "message": "Who?"})
+    chat.correct(workspace, ada, {"model": model, "turn": 0, "answer": "Zoe"})
+    lesson = lessons.current(workspace, ada)
+    assert lesson is not None
+    over(lesson)
+    chat.follow(workspace, ada, {"model": model})
+    chat.conversation(workspace, ada, model).turns[0].reply.wait(PATIENCE)
+    told = chat.follow(workspace, ada, {"model": model})
+    assert [(turn["reply"], turn["says"], turn["gate"]) for turn in told["turns"]] == [(" Zoe", "corrected", "open")]
+    assert not told["busy"] and rows(workspace, ada, model) == [["Who?", "Zoe", True]]
+    assert chat.start_anew(workspace, ada, {"model": model})["turns"] == []
+
+
+def test_stopping_a_lesson_leaves_what_was_taught_before(workspace: Workspace, ada: Visitor, model: str) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    lesson = teach.teach_passage(workspace, ada, model, "abcdefgh " * 200)
+    with pytest.raises(UserError, match="still learning"):
+        teach.reset(workspace, ada, model)
+    with pytest.raises(UserError, match="still learning"):
+        teach.teach_fact(workspace, ada, model, "Where?", "Here")
+    lessons.stop(workspace, ada)
+    assert lesson.job is not None and lesson.job.wait(PATIENCE)
+    assert lessons.progress(workspace, ada, {})["state"] == "stopped"
+    assert rows(workspace, ada, model) == [["Who?", "Zoe", True]]
+    assert lists.taught(workspace, ada, {"model": model})["passages"] == []
+
+
+def test_a_browser_that_was_forgotten_in_mid_lesson_leaves_nothing_behind(
+    workspace: Workspace, ada: Visitor, bob: Visitor, model: str
+) -> None:
+    lesson = teach.teach_fact(workspace, bob, model, "Who?", "Zoe")
+    workspace.forget(bob)
+    assert lesson.job is not None and lesson.job.wait(PATIENCE)
+    assert rows(workspace, bob, model) == [] and workspace.sessions.list(bob) == []
+    assert not list(workspace.sessions.root.glob("[!.]*"))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer", "sentence"),
+    [("", "Zoe", "prompt is empty"), ("Who?", "  ", "is empty"), ("Who?", "x" * 200, "context"), (None, 3, "empty")],
+)
+def test_what_cannot_be_taught_is_refused_in_a_sentence(
+    workspace: Workspace, ada: Visitor, model: str, prompt: Any, answer: Any, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        lesson = teach.teach_fact(workspace, ada, model, prompt, answer)
+        assert lesson.job is not None
+        lesson.job.result(PATIENCE)
+    assert rows(workspace, ada, model) == []
