@@ -26,7 +26,7 @@ def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supe
     made.close()
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 400) -> None:
     pause = threading.Event()
     for _ in range(int(seconds / 0.02)):
         if holds():

@@ -41,7 +41,7 @@ def wait_for_step(process: subprocess.Popen[bytes], run: Path, step: int) -> Non
 
 
 def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
-    out, error = process.communicate(timeout=120)
+    out, error = process.communicate(timeout=400)
     return process.returncode, (out + error).decode()
 
 
