@@ -1,16 +1,21 @@
 """The page as a whole: its head, its tabs in the order in which a model is raised, and what ties them together."""
 
-import importlib
-import importlib.util
 from typing import Any
 
 import gradio as gr
 
 from microformer.ui import header, identity
 from microformer.ui.page import Page
+from microformer.ui.tabs import data, hub, sample, teach, train
 from microformer.ui.workspace import Workspace
 
-TABS = (("data", "Data"), ("train", "Train"), ("sample", "Sample"), ("teach", "Teach"), ("hub", "Share"))
+TABS: tuple[tuple[str, str, Any], ...] = (
+    ("data", "Data", data),
+    ("train", "Train", train),
+    ("sample", "Sample", sample),
+    ("teach", "Teach", teach),
+    ("hub", "Share", hub),
+)
 UPLOADS_KEPT = 3600  # seconds
 
 
@@ -19,29 +24,33 @@ def build_app(workspace: Workspace) -> gr.Blocks:
 
     Every tab is built before any is wired, so that each can show what happened in another.
     """
-    with gr.Blocks(
-        title="Microformer", analytics_enabled=False, delete_cache=(UPLOADS_KEPT, UPLOADS_KEPT), fill_width=False
-    ) as demo:
+    with gr.Blocks(title="Microformer", analytics_enabled=False, delete_cache=(UPLOADS_KEPT, UPLOADS_KEPT)) as demo:
         visitor, arrived = identity.build(workspace, demo)
         page = Page(workspace, visitor, arrived)
         top = header.build(page)
         parts: dict[str, Any] = {}
         with gr.Tabs(elem_id="steps") as page.tabs:
-            for name, title in TABS:
-                if not _there(name):
-                    continue
+            for name, title, module in TABS:
                 with gr.Tab(title, id=name, elem_id=f"tab-{name}") as page.panes[name]:
-                    parts[name] = _module(name).build(page)
+                    parts[name] = module.build(page)
         header.wire(page, top)
-        for name in parts:
-            _module(name).wire(page, parts[name], parts)
+        for name, _, module in TABS:
+            module.wire(page, parts[name], parts)
+    _outlive_restarts(demo)
     demo.queue(default_concurrency_limit=8, max_size=200, api_open=False)
     return demo
 
 
-def _module(name: str) -> Any:
-    return importlib.import_module(f"microformer.ui.tabs.{name}")
+def _outlive_restarts(demo: gr.Blocks) -> None:
+    """Let a page that was open before the server was restarted go on working.
+
+    Gradio refuses a choice that it was not told of in the same session, and a restart forgets the lists that events
+    have filled. Nothing rests on that check: every action looks up what it is asked for.
+    """
+    for block in demo.blocks.values():
+        if isinstance(block, gr.Dropdown | gr.CheckboxGroup):
+            block.preprocess = _as_it_came  # type: ignore[method-assign]
 
 
-def _there(name: str) -> bool:
-    return importlib.util.find_spec(f"microformer.ui.tabs.{name}") is not None
+def _as_it_came(payload: Any) -> Any:
+    return payload
