@@ -61,10 +61,11 @@ def attempt(
     choice = random.Random(settings.seed)
     anchored = torch.Generator().manual_seed(settings.seed)
     scale = ground.scale(min(start.layers))  # what an adapter reads and adds to is this large, in any model
-    if start.is_blank:
+    rate = settings.later_rate if start.up.any() else settings.learning_rate
+    if not start.up.any():
         start = replace(start, down=start.down / scale)
     down, up = start.down.clone().requires_grad_(), start.up.clone().requires_grad_()
-    optimizer = OrthogonalMomentum([down, up], [settings.learning_rate / scale, settings.learning_rate * scale])
+    optimizer = OrthogonalMomentum([down, up], [rate / scale, rate * scale])
     memory = replace(start, down=down, up=up)
     margins = yield from margins_of(ground, start, examples)
     best = Outcome(start, tuple(margins))
