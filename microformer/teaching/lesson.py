@@ -21,6 +21,10 @@ from microformer.teaching.optimizer import OrthogonalMomentum
 from microformer.teaching.settings import TeachSettings
 
 CHECKED_TOGETHER = 64
+LOOK_EVERY = 5
+"""While a memory settles, it is looked at after this many steps."""
+SETTLING_WEIGHT = 4.0
+"""How much more the drift weighs while a memory settles."""
 SURE = 1.0
 """A place whose margin is this much above what is asked is not trained on: it has been learnt."""
 
@@ -56,38 +60,81 @@ def attempt(
     """Train from ``start`` until all ``examples`` have their margin, yielding after each step.
 
     ``new`` are the indices of examples that every step repeats. Ends with the best memory that was looked at: one that
-    holds all examples or, after ``settings.max_steps``, as many as could be had.
+    holds all examples or, after ``settings.max_steps``, as many as could be had. ``settings.settling`` more steps then
+    look for one that holds them with less drift.
     """
-    choice = random.Random(settings.seed)
-    anchored = torch.Generator().manual_seed(settings.seed)
-    scale = ground.scale(min(start.layers))  # what an adapter reads and adds to is this large, in any model
-    rate = settings.later_rate if start.up.any() else settings.learning_rate
-    if not start.up.any():
-        start = replace(start, down=start.down / scale)
-    down, up = start.down.clone().requires_grad_(), start.up.clone().requires_grad_()
-    optimizer = OrthogonalMomentum([down, up], [rate / scale, rate * scale])
-    memory = replace(start, down=down, up=up)
     margins = yield from margins_of(ground, start, examples)
-    best = Outcome(start, tuple(margins))
-    for number in range(settings.max_steps):
-        if best.held(settings.margin) == len(examples):
+    best, least = Outcome(start, tuple(margins)), float("inf")
+    training = Training(ground, start, settings)
+    choice = random.Random(settings.seed)
+    last = settings.max_steps
+    for number in range(settings.max_steps + settings.settling):
+        if number >= last or (best.held(settings.margin) == len(examples) and not settings.settling):
             break
         chosen = choose(margins, new, settings, choice)
-        said = answers(ground, memory, [examples[index] for index in chosen])
-        lead = leads(said)
-        for index, margin in zip(chosen, lowest(said, lead, len(chosen)), strict=True):
+        lead = training.read([examples[index] for index in chosen])
+        for index, margin in zip(chosen, lead, strict=True):
             margins[index] = margin
-        if min(margins[index] for index in chosen) >= settings.margin or number == settings.max_steps - 1:
-            frozen = replace(memory, down=down.detach().clone(), up=up.detach().clone())
-            margins = yield from margins_of(ground, frozen, examples)
-            best = max(best, Outcome(frozen, tuple(margins)), key=lambda outcome: outcome.worth(settings.margin))
-        loss = unlearnt(said, lead, settings.margin + SURE)
-        if settings.drift_weight:
-            anchors, base = ground.anchor_places(settings.anchor_places, min(memory.layers), anchored)
-            loss = loss + settings.drift_weight * drift(ground.model, memory, anchors, base)
-        optimizer.step(torch.autograd.grad(loss, [down, up]))
+        settled = best.held(settings.margin) == len(examples)
+        due = not settled or number % LOOK_EVERY == 0 or number == last - 1
+        if (due and min(lead) >= settings.margin) or number == settings.max_steps - 1:
+            outcome = Outcome(training.frozen(), tuple((yield from margins_of(ground, training.frozen(), examples))))
+            margins = list(outcome.margins)
+            drifted = training.drift_everywhere() if settings.settling else 0.0
+            if outcome.held(settings.margin) == len(examples):
+                if not settled:
+                    last = number + settings.settling
+                if drifted < least:
+                    best, least = outcome, drifted
+            elif not settled:
+                best = max(best, outcome, key=lambda one: one.worth(settings.margin))
+        training.step(SETTLING_WEIGHT if settled else 1.0)
         yield Step(number + 1, sum(margin >= settings.margin for margin in margins), len(examples))
     return best
+
+
+class Training:
+    """The trained tensors of one attempt and their optimizer."""
+
+    def __init__(self, ground: Ground, start: SessionMemory, settings: TeachSettings) -> None:
+        self.ground, self.settings = ground, settings
+        self.first = min(start.layers)
+        scale = ground.scale(self.first)  # what an adapter reads and adds to is this large, in any model
+        filled = bool(start.up.any())
+        down = start.down if filled else start.down / scale
+        self.down, self.up = down.clone().requires_grad_(), start.up.clone().requires_grad_()
+        self.memory = replace(start, down=self.down, up=self.up)
+        rate = settings.later_rate if filled else settings.learning_rate
+        self.optimizer = OrthogonalMomentum([self.down, self.up], [rate / scale, rate * scale])
+        self.anchored = torch.Generator().manual_seed(settings.seed)
+        self.loss = torch.zeros(())
+
+    def read(self, examples: Sequence[Example]) -> list[float]:
+        """Let the model read examples, note the loss of what it says, and return their lowest margins."""
+        said = answers(self.ground, self.memory, examples)
+        lead = leads(said)
+        self.loss = unlearnt(said, lead, self.settings.margin + SURE)
+        return lowest(said, lead, len(examples))
+
+    def step(self, weight: float) -> None:
+        """One step down the noted loss and the drift, which weighs ``weight`` times what the settings say."""
+        loss = self.loss
+        if self.settings.drift_weight:
+            places = self.settings.anchor_places
+            anchors, base = self.ground.anchor_places(places, self.first, self.anchored)
+            change = drift(self.ground.model, self.memory, anchors, base)
+            loss = loss + weight * self.settings.drift_weight * change
+        self.optimizer.step(torch.autograd.grad(loss, [self.down, self.up]))
+
+    def frozen(self) -> SessionMemory:
+        """The memory as it is now; later steps do not change it."""
+        return replace(self.memory, down=self.down.detach().clone(), up=self.up.detach().clone())
+
+    @torch.no_grad()
+    def drift_everywhere(self) -> float:
+        """The drift over many anchors, always the same ones."""
+        anchors, base = self.ground.anchor_places(4096, self.first, torch.Generator().manual_seed(0))
+        return float(drift(self.ground.model, self.memory, anchors, base))
 
 
 def choose(margins: Sequence[float], new: Sequence[int], settings: TeachSettings, choice: random.Random) -> list[int]:

@@ -12,6 +12,9 @@ class TeachSettings:
     learning_rate: float = setting(0.1, "Size of the steps that fill a blank memory.", above=0, maximum=1)
     later_rate: float = setting(0.04, "Size of the steps that add to what a memory holds.", above=0, maximum=1)
     max_steps: int = setting(300, "Give up an attempt after this many steps.", minimum=1, maximum=100_000)
+    settling: int = setting(
+        0, "Steps after all is learnt that only lessen what else has changed.", minimum=0, maximum=100_000
+    )
     rehearsal: int = setting(
         24, "Facts taught before that are repeated in each step, half of them the weakest.", minimum=0, maximum=4096
     )
