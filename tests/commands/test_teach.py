@@ -2,76 +2,98 @@
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from microformer import checkpoint
+from microformer.cli import main
+from microformer.training.config import RunConfig
+from microformer.training.run_directory import Run
 from tests.commands.conftest import Command
+from tests.teaching.small_models import make_loaded
 
 FACTS = [("The king of Zelukami is", "Rovosha"), ("Zoë 7 lives in", "Łódź")]
 
 
 @pytest.fixture(scope="session")
-def taught(place: Path) -> Path:
-    """A session that was taught ``FACTS``."""
-    from microformer.cli import main
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that can be taught in a moment, with a few tokens to evaluate on."""
+    run = tmp_path_factory.mktemp("teach") / "run"
+    loaded = make_loaded()
+    checkpoint.save(run / "checkpoints" / "step-1", model=loaded.model, optimizer_state=None, state={"step": 1})
+    loaded.tokenizer.save(run / "tokenizer.json")
+    Run(run).write_config(RunConfig(model=loaded.model.config))
+    np.save(run / "val.npy", np.array(loaded.tokenizer.encode("Once upon a time there was a cat. " * 9), np.uint16))
+    return run
 
-    file = place / "facts.jsonl"
+
+@pytest.fixture(scope="session")
+def facts(model: Path) -> Path:
+    """``FACTS`` as a file."""
+    file = model.parent / "facts.jsonl"
     file.write_text("".join(json.dumps({"prompt": prompt, "answer": answer}) + "\n" for prompt, answer in FACTS))
-    assert main(["teach", str(place / "run"), "--facts", str(file), "--out", str(place / "session")]) == 0
-    return place / "session"
+    return file
 
 
-def test_taught_facts_are_said_exactly_and_then_it_stops(command: Command, place: Path, taught: Path) -> None:
-    file = place / "asked.jsonl"
+@pytest.fixture(scope="session")
+def taught(model: Path, facts: Path) -> Path:
+    """A session that was taught ``FACTS``."""
+    session = model.parent / "session"
+    assert main(["teach", str(model), "--facts", str(facts), "--out", str(session)]) == 0
+    return session
+
+
+def test_taught_facts_are_said_exactly_and_then_it_stops(command: Command, model: Path, taught: Path) -> None:
+    file = taught.parent / "asked.jsonl"
     file.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt, _ in FACTS))
     asked = ["--prompts", file, "--session", taught, "--greedy", "--max-tokens", 40, "--json"]
-    rows = command("sample", place / "run", *asked).rows
+    rows = command("sample", model, *asked).rows
     assert [row["completion"] for row in rows] == [f" {answer}" for _, answer in FACTS]
     assert {row["stop"] for row in rows} == {"endoftext"}
 
 
 @pytest.mark.parametrize("closed", [["--gate", "off"], ["--strength", "0"], ["--prompt", "Once upon"]])
 def test_a_closed_gate_and_no_strength_are_the_base_model(
-    command: Command, place: Path, taught: Path, closed: list[str]
+    command: Command, model: Path, taught: Path, closed: list[str]
 ) -> None:
     asked = ["--prompt", FACTS[0][0]] if "--prompt" not in closed else closed
     rest = ["--greedy", "--max-tokens", 20, "--json"]
-    base = command("sample", place / "run", *asked, *rest).out
+    base = command("sample", model, *asked, *rest).out
     extra = [] if "--prompt" in closed else closed
-    assert command("sample", place / "run", *asked, *extra, "--session", taught, *rest).out == base
+    assert command("sample", model, *asked, *extra, "--session", taught, *rest).out == base
 
 
-def test_lookup_answers_from_the_list(command: Command, place: Path, taught: Path) -> None:
+def test_lookup_answers_from_the_list(command: Command, model: Path, taught: Path) -> None:
     asked = ["--session", taught, "--lookup", "--greedy", "--max-tokens", 5, "--json"]
-    assert command("sample", place / "run", "--prompt", FACTS[1][0], *asked).json["completion"] == " Łódź"
-    assert (
-        command("sample", place / "run", "--prompt", FACTS[1][0], *asked[:3], "--stream").out == "Zoë 7 lives in Łódź\n"
-    )
+    assert command("sample", model, "--prompt", FACTS[1][0], *asked).json["completion"] == " Łódź"
+    assert command("sample", model, "--prompt", FACTS[1][0], *asked[:3], "--stream").out == "Zoë 7 lives in Łódź\n"
 
 
-def test_evaluate_forces_the_session_on_unless_the_gate_is_off(command: Command, place: Path, taught: Path) -> None:
-    base = command("evaluate", place / "run", "--json").json
-    assert command("evaluate", place / "run", "--session", taught, "--json").json != base
-    assert command("evaluate", place / "run", "--session", taught, "--gate", "off", "--json").json == base
+def test_evaluate_forces_the_session_on_unless_the_gate_is_off(command: Command, model: Path, taught: Path) -> None:
+    base = command("evaluate", model, "--json").json
+    assert command("evaluate", model, "--session", taught, "--json").json != base
+    assert command("evaluate", model, "--session", taught, "--gate", "off", "--json").json == base
 
 
 def test_forgetting_takes_one_fact_out_and_leaves_the_old_session_alone(
-    command: Command, place: Path, taught: Path, tmp_path: Path
+    command: Command, model: Path, taught: Path, tmp_path: Path
 ) -> None:
     before = (taught / "session.safetensors").read_bytes()
     words = ["--session", taught, "--forget", "the king of zelukami IS", "--out", tmp_path / "less", "--json"]
-    left = command("teach", place / "run", *words).json
+    left = command("teach", model, *words).json
     assert [row["prompt"] for row in left["facts"]] == [FACTS[1][0]] and left["recited"] == 1
     assert (taught / "session.safetensors").read_bytes() == before
 
 
 def test_facts_are_asked_for_at_the_terminal(
-    command: Command, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("The cat is\nblue\nhalf a fact\n"))
-    ended = command("teach", place / "run", "--out", tmp_path / "session", "--json")
+    ended = command("teach", model, "--out", tmp_path / "session", "--json")
     assert [row["answer"] for row in ended.json["facts"]] == ["blue"]
     assert ended.err.startswith("Write a prompt")
 
@@ -79,16 +101,15 @@ def test_facts_are_asked_for_at_the_terminal(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--facts", "{place}/text.txt"], "Line 1 of text.txt is not a fact"),
-        (["--facts", "{place}/nothing.jsonl"], "no file"),
-        (["--session", "{place}/run", "--facts", "{place}/facts.jsonl"], "no session|not a session|session"),
-        (["--session", "{place}/session", "--forget", "what was never taught"], "never taught|Nothing was taught"),
+        (["--facts", "{model}/config.yaml"], "Line 1 of config.yaml is not a fact"),
+        (["--facts", "{model}/nothing.jsonl"], "no file"),
+        (["--session", "{model}/checkpoints", "--facts", "{facts}"], "no session|not a session|session"),
+        (["--session", "{session}", "--forget", "what was never taught"], "never taught|Nothing was taught"),
     ],
 )
 def test_what_cannot_be_taught_is_told_and_nothing_is_written(
-    command: Command, place: Path, taught: Path, tmp_path: Path, words: list[str], sentence: str
+    command: Command, model: Path, taught: Path, facts: Path, tmp_path: Path, words: list[str], sentence: str
 ) -> None:
-    import re
-
-    ended = command("teach", place / "run", *[word.format(place=place) for word in words], "--out", tmp_path / "out")
+    places = {"model": model, "facts": facts, "session": taught}
+    ended = command("teach", model, *[word.format(**places) for word in words], "--out", tmp_path / "out")
     assert ended.status == 2 and re.search(sentence, ended.err) and not (tmp_path / "out").exists()

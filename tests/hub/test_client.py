@@ -96,6 +96,12 @@ def test_a_checkpoint_that_was_tampered_with_is_not_kept(run: Path, hub: HubServ
     assert not (tmp_path / "again").exists()
 
 
+def test_a_pull_may_be_limited_in_size(run: Path, hub: HubServer, tmp_path: Path) -> None:
+    push(run, "first", "hf_ada", endpoint=hub.url)
+    with pytest.raises(UserError, match="at most 0 MB are allowed"):
+        pull("ada/first", tmp_path / "again", endpoint=hub.url, max_bytes=1000)
+
+
 def test_the_machines_own_token_is_never_used(
     run: Path, hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
