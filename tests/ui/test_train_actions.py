@@ -106,7 +106,7 @@ def test_a_model_too_large_to_be_tried_out_is_not_tried_out(workspace: Workspace
 def test_every_preset_is_labelled_with_its_time_on_this_machine(workspace: Workspace, visitor: Visitor) -> None:
     labels = train.preset_labels(workspace, visitor)
     assert [name for _, name in labels] == [one.name for one in train.offered()]
-    assert all(" here. " in label for label, _ in labels)
+    assert all("Here: about " in label for label, _ in labels)
     assert "starter" not in [name for _, name in labels]
 
 

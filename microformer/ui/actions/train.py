@@ -232,7 +232,7 @@ def preset_labels(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str
     for one in offered():
         steps = one.config.training.max_steps or 0
         needed = duration(steps * pace * _step_flops(one.config))
-        labels.append((f"{one.name} · about {needed} here. {one.about}", one.name))
+        labels.append((f"{one.name}. {one.about} Here: about {needed}.", one.name))
     return labels
 
 
