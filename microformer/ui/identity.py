@@ -11,6 +11,7 @@ STORAGE_KEY = "microformer-visitor"
 # Server functions run outside of Gradio's sessions, so the page's scripts need to know the secret themselves.
 TELL_SCRIPTS = """(secret) => {
   window.microformer = Object.assign(window.microformer || {}, {visitor: secret});
+  document.body.dataset.visitor = 'known';
   window.dispatchEvent(new CustomEvent('microformer:visitor'));
 }"""
 START_ANEW = "(secret) => { if (secret && secret !== window.microformer.visitor) location.reload(); }"

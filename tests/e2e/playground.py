@@ -116,7 +116,7 @@ class Visit:
     def open(self, tab: str | None = None) -> "Visit":
         """Load the page (again), wait until it knows this browser, and turn to a tab."""
         self.page.goto(self.playground.url)
-        self.page.wait_for_function("() => window.microformer && window.microformer.visitor", timeout=2 * PATIENCE)
+        expect(self.page.locator("body[data-visitor=known]")).to_be_attached(timeout=3 * PATIENCE)
         if tab:
             self.turn_to(tab)
         return self

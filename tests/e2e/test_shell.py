@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.playground import Playground, Visit
+from tests.e2e.playground import PATIENCE, Playground, Visit
 
 Visits = Callable[..., Visit]
 
@@ -53,9 +53,8 @@ def test_forgetting_asks_first_and_makes_a_new_visitor(shared_playground: Playgr
     visit.page.once("dialog", lambda dialog: dialog.accept())
     with visit.page.expect_navigation():
         button.click()
-    visit.page.wait_for_function(
-        "(before) => window.microformer && microformer.visitor && microformer.visitor !== before", arg=before
-    )
+    expect(visit.page.locator("body[data-visitor=known]")).to_be_attached(timeout=3 * PATIENCE)
+    assert visit.secret != before
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
