@@ -99,8 +99,13 @@ def newest(run: Path) -> Path | None:
 
 
 def best(run: Path) -> Path | None:
-    """The whole checkpoint with the lowest validation loss (the newest when none was evaluated), or ``None``."""
+    """The whole checkpoint with the lowest validation loss (the newest when none was evaluated), or ``None``.
+
+    A newest one that was consolidated comes first: somebody asked for it, and it had to pass a check of its own.
+    """
     whole = [one for one in checkpoints(run) if is_whole(one)]
+    if whole and "consolidated" in read_json(whole[-1] / STATE):
+        return whole[-1]
     judged = [(loss, one) for one in whole if (loss := read_json(one / STATE).get("val_loss")) is not None]
     return min(judged)[1] if judged else whole[-1] if whole else None
 

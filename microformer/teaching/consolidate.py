@@ -99,6 +99,7 @@ def consolidate(
         yield Progress("reading", 0, 0, 1, 0, len(examples), session)
     ground.anchors = reading.anchors  # what the model said with its long-term memory as it was
     start = replace(long_term_memory(loaded.model), opened=opened_tokens(loaded, examples))
+    held = 0
     sleeping = attempt(ground, examples, range(len(examples)), start, settings)
     while True:
         try:
@@ -106,7 +107,8 @@ def consolidate(
         except StopIteration as end:
             outcome: Outcome = end.value
             break
-        yield Progress("consolidating", step.number, 0, 1, step.held, len(examples), session)
+        held = step.held if step.number else held
+        yield Progress("consolidating", step.number, 0, 1, held, len(examples), session)
     del bare
     model = with_long_term(loaded.model, outcome.memory)
     new = replace(loaded, model=model)
