@@ -2,8 +2,8 @@
 
 import html
 
-from microformer.ui.actions.runs import duration
-from microformer.ui.actions.train import Plan
+from microformer.ui.actions.plans import Plan
+from microformer.ui.actions.words import duration
 from microformer.ui.dataset_card import short_number
 from microformer.ui.plots import PALETTE, parameter_shares
 from microformer.ui.terms import question_mark

@@ -14,7 +14,9 @@ from microformer.data.prepare import prepare
 from microformer.errors import UserError
 from microformer.presets import load_preset
 from microformer.training.run_directory import Run
-from microformer.ui.actions import runs, train
+from microformer.ui.actions import plans, runs, train
+from microformer.ui.actions.looks import overview
+from microformer.ui.actions.words import duration, state_in_words
 from microformer.ui.plan_card import memory, plan_html, problem_html
 from microformer.ui.tabs.runs import chosen_run, refreshed, table_html
 from microformer.ui.workspace import Limits, Visitor, Workspace, new_secret
@@ -72,7 +74,7 @@ def trained(workspace: Workspace, visitor: Visitor, id: str, steps: int) -> Run:
 
 def test_a_plan_tells_the_cost_and_the_command_of_a_run(workspace: Workspace, visitor: Visitor) -> None:
     data = dataset(workspace, visitor)
-    plan = train.plan(workspace, visitor, data, "tiny", *settings())
+    plan = plans.plan(workspace, visitor, data, "tiny", *settings())
     assert plan.parameters == sum(plan.parts.values()) > 0
     assert (plan.steps, plan.tokens) == (10, 10 * 2 * 32)
     assert plan.passes == pytest.approx(640 / plan.text_tokens)
@@ -83,7 +85,7 @@ def test_a_plan_tells_the_cost_and_the_command_of_a_run(workspace: Workspace, vi
 
 
 def test_a_plan_is_shown_with_its_parts_and_warnings(workspace: Workspace, visitor: Visitor) -> None:
-    plan = train.plan(workspace, visitor, dataset(workspace, visitor), "tiny", *settings(max_steps=50_000))
+    plan = plans.plan(workspace, visitor, dataset(workspace, visitor), "tiny", *settings(max_steps=50_000))
     shown = plan_html(plan)
     assert "feed-forward" in shown
     assert "by heart" in shown
@@ -92,20 +94,20 @@ def test_a_plan_is_shown_with_its_parts_and_warnings(workspace: Workspace, visit
 
 
 def test_measuring_says_how_long_it_takes_here(workspace: Workspace, visitor: Visitor) -> None:
-    plan = train.plan(workspace, visitor, dataset(workspace, visitor), "tiny", *settings(), measure=True)
+    plan = plans.plan(workspace, visitor, dataset(workspace, visitor), "tiny", *settings(), measure=True)
     assert plan.seconds is not None
     assert plan.seconds > 0
 
 
 def test_a_model_too_large_to_be_tried_out_is_not_tried_out(workspace: Workspace) -> None:
     config = load_preset("tiny")
-    huge = train.configuration(settings(d_model=8192)[0], asdict(config.training), 1000)
-    assert train.seconds_for(workspace, huge, 10) is None
+    huge = plans.configuration(settings(d_model=8192)[0], asdict(config.training), 1000)
+    assert plans.seconds_for(workspace, huge, 10) is None
 
 
 def test_every_preset_is_labelled_with_its_time_on_this_machine(workspace: Workspace, visitor: Visitor) -> None:
-    labels = train.preset_labels(workspace, visitor)
-    assert [name for _, name in labels] == [one.name for one in train.offered()]
+    labels = plans.preset_labels(workspace, visitor)
+    assert [name for _, name in labels] == [one.name for one in plans.offered()]
     assert all("Here: about " in label for label, _ in labels)
     assert "starter" not in [name for _, name in labels]
 
@@ -136,10 +138,10 @@ def test_a_context_longer_than_the_text_is_refused(workspace: Workspace, visitor
 def test_a_started_run_waits_in_the_queue_with_its_place(workspace: Workspace, visitor: Visitor) -> None:
     data = dataset(workspace, visitor)
     first, second = started(workspace, visitor, data), started(workspace, visitor, data, "Mine")
-    looks = {one.item.id: one for one in runs.overview(workspace, visitor)}
+    looks = {one.item.id: one for one in overview(workspace, visitor)}
     assert {one.item.name for one in looks.values()} == {"A text · tiny", "Mine"}
     assert {looks[first].place, looks[second].place} == {1, 2}
-    assert "in the queue" in runs.state_in_words(looks[second])
+    assert "in the queue" in state_in_words(looks[second])
     config = Run(workspace.runs.get(first, visitor)).config()
     assert (config.model.d_model, config.training.max_steps) == (16, 10)
 
@@ -243,7 +245,7 @@ def test_the_table_compares_all_runs(workspace: Workspace, visitor: Visitor) -> 
     data = dataset(workspace, visitor)
     first, _ = started(workspace, visitor, data, "One"), started(workspace, visitor, data, "Two")
     trained(workspace, visitor, first, 10)
-    frame = runs.table(runs.overview(workspace, visitor)).set_index("run")
+    frame = runs.table(overview(workspace, visitor)).set_index("run")
     assert frame.loc["One", "validation loss"] == "3.100"
     assert frame.loc["Two", "validation loss"] == "–"
     assert frame.loc["One", "state"] == "paused"
@@ -274,16 +276,26 @@ def test_a_hosted_visitor_has_a_queue_limit_and_sees_only_their_own_runs(tmp_pat
             action(workspace, other, id)
 
 
+def test_a_hosted_visitor_cannot_train_longer_than_allowed(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, hosted=True, limits=Limits(train_minutes=1))
+    visitor = workspace.visitor(new_secret())
+    data = dataset(workspace, visitor)
+    for changes, sentence in (({"max_minutes": 5}, "about 5 min 0 s, but 1 minutes"), ({"d_model": 4096}, "too large")):
+        with pytest.raises(UserError, match=sentence):
+            train.start(workspace, visitor, data, "tiny", "", *settings(**changes))
+    assert workspace.runs.list(visitor) == []
+
+
 def test_a_command_on_a_hosted_page_tells_no_path_of_the_server(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, hosted=True)
     visitor = workspace.visitor(new_secret())
-    plan = train.plan(workspace, visitor, train.TALES, "tiny", *settings())
+    plan = plans.plan(workspace, visitor, plans.TALES, "tiny", *settings())
     assert str(tmp_path) not in plan.command
     assert plan.command.startswith("python -m microformer prepare --source tales")
 
 
 def test_durations_read_as_people_say_them() -> None:
-    told = [runs.duration(seconds) for seconds in (0, 59, 200, 1000, 4000, 200_000, None)]
+    told = [duration(seconds) for seconds in (0, 59, 200, 1000, 4000, 200_000, None)]
     assert told == [
         "0 s",
         "59 s",

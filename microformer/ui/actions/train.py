@@ -1,131 +1,13 @@
-"""What the Train tab does: plan a run, start it, pause and resume it, delete it and bring it back."""
+"""What the Train tab does: start a run, pause and resume it, rename and share it, delete it and bring it back."""
 
-import shlex
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from microformer.data.info import DatasetInfo
 from microformer.errors import UserError
-from microformer.model.profile import profile
-from microformer.presets import BUDGETS, Preset, presets
-from microformer.training.config import RunConfig
-from microformer.training.progress import Budget
 from microformer.training.run_directory import Run
 from microformer.ui.actions import preparing
-from microformer.ui.actions.runs import duration
+from microformer.ui.actions.plans import TALES, TALES_MEGABYTES, Plan, check_memory, plan
+from microformer.ui.actions.words import duration
 from microformer.ui.workspace import Visitor, Workspace
-
-TALES = "tales"
-"""Stands for a dataset that is made when the run starts: the least clicks from an empty workspace to a first loss."""
-TALES_MEGABYTES = 5
-MEASURED_PRESET = "tiny"
-# A model whose trial with two blocks would take more than this is not tried out.
-TRIAL_BYTES = 1_000_000_000
-# A guess of the vocabulary where no dataset is known yet.
-TALES_VOCABULARY = 320
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run will be, before it starts."""
-
-    config: RunConfig
-    parts: dict[str, int]
-    """Parameters by part."""
-    memory: int
-    """Bytes while training."""
-    steps: int | None
-    tokens: int | None
-    passes: float | None
-    """How often the text is read."""
-    seconds: float | None
-    """Estimated duration on this machine, if it was ``measured`` and is not beyond guessing."""
-    measured: bool
-    text_tokens: int | None
-    command: str
-
-    @property
-    def parameters(self) -> int:
-        return sum(self.parts.values())
-
-
-def configuration(model: Mapping[str, Any], training: Mapping[str, Any], vocab_size: int, about: str = "") -> RunConfig:
-    """A checked configuration from the values of the two forms. Raises ``UserError`` with the name of the setting.
-
-    Steps, passes and minutes are three ways to say how long; with none of them there is no end.
-    """
-    values = {"about": about, "model": {**model, "vocab_size": vocab_size}, "training": dict(training)}
-    if all(training.get(name) is None for name in BUDGETS):
-        raise UserError("The run would have no end; set Max steps, Max epochs or Max minutes.")
-    return RunConfig.from_dict(values)
-
-
-def preset_named(name: Any) -> Preset:
-    """The preset of this name, or ``UserError``."""
-    found = next((one for one in offered() if one.name == name), None)
-    if found is None:
-        raise UserError(f"There is no preset {name!r}; choose one of {', '.join(one.name for one in offered())}.")
-    return found
-
-
-def plan(
-    workspace: Workspace,
-    visitor: Visitor,
-    dataset: Any,
-    preset: Any,
-    model: Mapping[str, Any],
-    training: Mapping[str, Any],
-    *,
-    measure: bool = False,
-) -> Plan:
-    """What the chosen settings amount to. Raises ``UserError`` where they cannot be trained.
-
-    ``measure`` says how long it will take and whether there is memory for it; that may take some seconds the first
-    time, because a step like it is tried out.
-    """
-    info = _info(workspace, visitor, dataset)
-    base = preset_named(preset)
-    config = configuration(model, training, info.vocab_size if info else TALES_VOCABULARY, base.about)
-    cost = profile(config.model, batch_size=-(-config.training.batch_size // config.training.gradient_accumulation))
-    text_tokens = info.train_tokens if info else TALES_MEGABYTES * 900_000
-    per_step = config.training.batch_size * config.model.max_seq_len
-    steps = Budget.of(config.training, text_tokens, per_step).steps
-    if measure:
-        check_memory(config)
-    return Plan(
-        config=config,
-        parts=cost.parameters,
-        memory=cost.training_bytes,
-        steps=steps,
-        tokens=steps * per_step if steps else None,
-        passes=steps * per_step / text_tokens if steps else None,
-        seconds=seconds_for(workspace, config, steps) if measure else None,
-        measured=measure,
-        text_tokens=text_tokens,
-        command=command_line(workspace, base, config, dataset if info else None),
-    )
-
-
-def command_line(workspace: Workspace, base: Preset, config: RunConfig, dataset: str | None) -> str:
-    """The command that does the same as the Start button, with only what differs from the preset."""
-    # A visitor of somebody else's machine learns nothing of its folders.
-    home = "workspace" if workspace.hosted else _short_path(workspace.home)
-    data = f"{home}/datasets/{dataset or 'tales'}"
-    words = ["python -m microformer train", f"--config presets/{base.path.name}", f"--data {data}", "--out RUN"]
-    for part, before, now in (
-        ("model", asdict(base.config.model), asdict(config.model)),
-        ("training", asdict(base.config.training), asdict(config.training)),
-    ):
-        for name, value in now.items():
-            if value != before[name] and name != "vocab_size":
-                words.append(f"--{part}.{name} {_argument(value)}")
-    line = " ".join(words)
-    if dataset is None:
-        made = f"python -m microformer prepare --source tales --size {TALES_MEGABYTES}MB --tokenizer char --out {data}"
-        return f"{made}\n{line}"
-    return line
 
 
 def start(
@@ -200,66 +82,6 @@ def check_queue(workspace: Workspace, visitor: Visitor) -> None:
         raise UserError(f"You have {under_way} runs training or waiting, which is the most here; let one finish first.")
 
 
-def seconds_for(workspace: Workspace, config: RunConfig, steps: int | None) -> float | None:
-    """How long a run will take on this machine, or ``None`` where it is too large to be tried out beside the page."""
-    from microformer.training import estimate  # brings torch
-
-    if config.training.max_minutes is not None:
-        return config.training.max_minutes * 60
-    tried = profile(replace(config.model, n_layers=2), batch_size=1)
-    if steps is None or tried.training_bytes > TRIAL_BYTES:
-        return None
-    return steps * estimate.seconds_per_step(config, workspace.home)
-
-
-def check_memory(config: RunConfig) -> None:
-    """Raise ``UserError``, naming what would fit, when a run needs more memory than there is."""
-    from microformer.training import estimate, runtime  # brings torch
-
-    estimate.check_memory(config, runtime.find_device(config.training.device))
-
-
-def preset_labels(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str]]:
-    """Each preset's label, with how long it takes on this machine, and its name. May take seconds the first time.
-
-    Only a small one is tried out; the others are taken to do as many FLOPs a second, which is a little too slow for
-    the largest. Whoever chooses a preset sees it measured.
-    """
-    tried = preset_named(MEASURED_PRESET).config
-    seconds = seconds_for(workspace, with_vocabulary(tried), 1)
-    pace = (seconds or 1.0) / _step_flops(tried)
-    labels = []
-    for one in offered():
-        steps = one.config.training.max_steps or 0
-        needed = duration(steps * pace * _step_flops(one.config))
-        labels.append((f"{one.name}. {one.about} Here: about {needed}.", one.name))
-    return labels
-
-
-def with_vocabulary(config: RunConfig) -> RunConfig:
-    """A preset as it would be for Tiny Tales in characters."""
-    return replace(config, model=replace(config.model, vocab_size=TALES_VOCABULARY))
-
-
-def _step_flops(config: RunConfig) -> int:
-    tokens = config.training.batch_size * config.model.max_seq_len
-    return tokens * profile(with_vocabulary(config).model).training_flops
-
-
-def offered() -> list[Preset]:
-    """The presets on the page: all but the starter's, which is for whoever wants to make it again by command."""
-    return [one for one in presets() if one.name != "starter"]
-
-
-def _info(workspace: Workspace, visitor: Visitor, dataset: Any) -> DatasetInfo | None:
-    """The card of the chosen dataset, or ``None`` for Tiny Tales that are yet to be made."""
-    if dataset == TALES:
-        return None
-    if not dataset:
-        raise UserError("No dataset is chosen; pick one, or prepare one on the Data tab.")
-    return DatasetInfo.read(workspace.datasets.get(dataset, visitor))
-
-
 def _check_context(planned: Plan) -> None:
     context = planned.config.model.max_seq_len
     if planned.text_tokens is not None and planned.text_tokens <= context:
@@ -271,24 +93,12 @@ def _check_context(planned: Plan) -> None:
 
 def _check_duration(workspace: Workspace, planned: Plan) -> None:
     most = workspace.limits.train_minutes
-    if most is not None and planned.seconds is not None and planned.seconds > 60 * most:
+    if most is None:
+        return
+    if planned.seconds is None or planned.seconds > 60 * most:
         raise UserError(
-            f"This run would take about {planned.seconds / 60:.0f} minutes, but {most:g} are the most here; "
+            f"This run would take about {duration(planned.seconds)}, but {most:g} minutes are the most here; "
             "choose a smaller preset or fewer steps."
+            if planned.seconds is not None
+            else "This model is too large to be trained here; choose a smaller preset."
         )
-
-
-def _argument(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return shlex.quote(value)
-    return repr(value)
-
-
-def _short_path(path: Path) -> str:
-    """A path as one would type it: relative where it is below the current directory."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -8,6 +8,7 @@ import gradio as gr
 
 from microformer.ui import live_chart
 from microformer.ui.actions import runs, train
+from microformer.ui.actions.looks import Look, overview
 from microformer.ui.page import Page, said
 from microformer.ui.workspace import Visitor, Workspace
 
@@ -144,37 +145,37 @@ def refreshed(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> li
 
     Answers may overtake each other, so only an action by which somebody chooses a run may change which one is shown.
     """
-    overview = runs.overview(workspace, visitor)
-    shown = next((one for one in overview if one.item.id == id), None)
-    if shown is None and (overview or id is not None):  # the shown run is gone, or there was none yet
+    all_runs = overview(workspace, visitor)
+    shown = next((one for one in all_runs if one.item.id == id), None)
+    if shown is None and (all_runs or id is not None):  # the shown run is gone, or there was none yet
         return chosen_run(workspace, visitor, id, drawn)
-    names = _names(overview)
+    names = _names(all_runs)
     lists = [gr.Dropdown(names), gr.CheckboxGroup(names, visible=len(names) > 1), gr.skip()]
     pause, resume, manage, _, share = _buttons(workspace, shown)
-    return [*lists, pause, resume, manage, gr.skip(), share, table_html(overview, shown)]
+    return [*lists, pause, resume, manage, gr.skip(), share, table_html(all_runs, shown)]
 
 
 def chosen_run(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> list[Any]:
     """Updates of ``Parts.outputs`` that show the run ``id`` (or the newest, where that is gone) and draw ``drawn``."""
-    overview = runs.overview(workspace, visitor)
-    ids = [one.item.id for one in overview]
-    shown = next((one for one in overview if one.item.id == id), overview[0] if overview else None)
+    all_runs = overview(workspace, visitor)
+    ids = [one.item.id for one in all_runs]
+    shown = next((one for one in all_runs if one.item.id == id), all_runs[0] if all_runs else None)
     together = [one for one in drawn or [] if one in ids][: runs.RUNS_DRAWN] or ([shown.item.id] if shown else [])
-    names = _names(overview)
+    names = _names(all_runs)
     return [
         gr.Dropdown(names, value=shown.item.id if shown else None),
         gr.CheckboxGroup(names, value=together, visible=len(names) > 1),
         {"shown": shown.item.id if shown else None, "runs": together},
         *_buttons(workspace, shown),
-        table_html(overview, shown),
+        table_html(all_runs, shown),
     ]
 
 
-def _names(overview: list[runs.Look]) -> list[tuple[str, str]]:
-    return [(one.item.name if one.item.mine else f"{one.item.name} (shared)", one.item.id) for one in overview]
+def _names(all_runs: list[Look]) -> list[tuple[str, str]]:
+    return [(one.item.name if one.item.mine else f"{one.item.name} (shared)", one.item.id) for one in all_runs]
 
 
-def _buttons(workspace: Workspace, shown: runs.Look | None) -> list[Any]:
+def _buttons(workspace: Workspace, shown: Look | None) -> list[Any]:
     """Pause, resume, the row with name, rename and delete, the name itself, and sharing: as they suit a run."""
     mine, state = shown is not None and shown.item.mine, shown.status.state if shown else ""
     return [
@@ -186,16 +187,16 @@ def _buttons(workspace: Workspace, shown: runs.Look | None) -> list[Any]:
     ]
 
 
-def table_html(overview: list[runs.Look], shown: runs.Look | None) -> str:
+def table_html(all_runs: list[Look], shown: Look | None) -> str:
     """All runs side by side; a pandas frame turned into a table, every cell escaped.
 
     ``data-made`` says for which run and which state of all runs the page's lists and buttons were made.
     """
-    signature = runs.signature([(one.item, one.status.state) for one in overview])
+    signature = runs.signature([(one.item, one.status.state) for one in all_runs])
     made = f'data-made="{shown.item.id if shown else ""} {signature}"'
-    if not overview:
+    if not all_runs:
         return f"<div {made}>{NO_RUNS}</div>"
-    frame = runs.table(overview)
+    frame = runs.table(all_runs)
     head = "".join(f'<th scope="col">{html.escape(str(column))}</th>' for column in frame.columns)
     rows = "".join(
         "<tr>" + "".join(f"<td>{html.escape(str(value))}</td>" for value in row) + "</tr>"

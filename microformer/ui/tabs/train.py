@@ -12,7 +12,7 @@ from microformer.model.config import ModelConfig
 from microformer.presets import Preset
 from microformer.training.config import TrainConfig
 from microformer.ui.actions import data as datasets
-from microformer.ui.actions import train
+from microformer.ui.actions import plans, train
 from microformer.ui.forms import Form, build_form
 from microformer.ui.page import Page
 from microformer.ui.plan_card import plan_html, problem_html
@@ -20,7 +20,7 @@ from microformer.ui.tabs import runs
 from microformer.ui.workspace import Visitor, Workspace
 
 DEFAULT_PRESET = "tiny"
-NEW_TALES = (f"New: Tiny Tales, {train.TALES_MEGABYTES} MB, made on the spot", train.TALES)
+NEW_TALES = (f"New: Tiny Tales, {plans.TALES_MEGABYTES} MB, made on the spot", plans.TALES)
 START = "Start training"
 
 
@@ -72,14 +72,14 @@ def _build_choice(page: Page) -> dict[str, Any]:
     gr.Markdown("### A new run")
     dataset = gr.Dropdown(
         [NEW_TALES],
-        value=train.TALES,
+        value=plans.TALES,
         label="Learn from",
         elem_id="train-dataset",
         filterable=False,
         elem_classes=page.term("dataset"),
     )
     preset = gr.Radio(
-        [(f"{one.name}. {one.about}", one.name) for one in train.offered()],
+        [(f"{one.name}. {one.about}", one.name) for one in plans.offered()],
         value=DEFAULT_PRESET,
         label="Preset",
         elem_id="train-preset",
@@ -123,7 +123,7 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
 
     def values(preset: Any, filled: Any, entered: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
         # A preset that was just chosen may not have reached the widgets yet: then it is the preset that counts.
-        return parts.read(entered if filled == preset else tuple(parts.fill(train.preset_named(preset))))
+        return parts.read(entered if filled == preset else tuple(parts.fill(plans.preset_named(preset))))
 
     def show_plan(
         workspace: Workspace,
@@ -136,7 +136,7 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
     ) -> Any:
         try:
             chosen = values(preset, filled, entered)
-            plan = train.plan(workspace, visitor, dataset, preset, *chosen, measure=measure)
+            plan = plans.plan(workspace, visitor, dataset, preset, *chosen, measure=measure)
         except UserError as error:
             return [problem_html(str(error)), ""]
         return [plan_html(plan), plan.command]
@@ -145,23 +145,23 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
         return show_plan(workspace, visitor, *chosen, measure=True)
 
     def measure_presets(workspace: Workspace, visitor: Visitor) -> Any:
-        return gr.Radio(train.preset_labels(workspace, visitor))
+        return gr.Radio(plans.preset_labels(workspace, visitor))
 
     def arrive(workspace: Workspace, visitor: Visitor, dataset: Any, *rest: Any) -> Any:
         names = [*datasets.choices(workspace, visitor), NEW_TALES]
         ids = [id for _, id in names]
-        chosen = dataset if dataset in ids and dataset != train.TALES else ids[0]
+        chosen = dataset if dataset in ids and dataset != plans.TALES else ids[0]
         return [gr.Dropdown(names, value=chosen), *show_plan(workspace, visitor, chosen, *rest)]
 
     def choose_preset(workspace: Workspace, visitor: Visitor, dataset: Any, name: Any) -> Any:
-        filled = parts.fill(train.preset_named(name))
+        filled = parts.fill(plans.preset_named(name))
         return [name, *filled, *show_plan(workspace, visitor, dataset, name, name, *filled)]
 
     def start(workspace: Workspace, visitor: Visitor, name: Any, dataset: Any, *rest: Any) -> Any:
         preset, filled, *entered = rest
         id = train.start(workspace, visitor, dataset, preset, name, *values(preset, filled, tuple(entered)))
         names = [*datasets.choices(workspace, visitor), NEW_TALES]
-        used = names[0][1] if dataset == train.TALES else dataset
+        used = names[0][1] if dataset == plans.TALES else dataset
         return [gr.Dropdown(names, value=used), "", *runs.chosen_run(workspace, visitor, id, [id])]
 
     page.on_arrival(choose_preset, [parts.dataset, parts.preset], [parts.filled, *parts.widgets, *planned])

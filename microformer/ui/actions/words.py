@@ -1,0 +1,69 @@
+"""Numbers and states of runs as people say them."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from microformer.ui.actions.looks import Look
+
+STATE_NAMES = {
+    "queued": "waiting",
+    "running": "training",
+    "stopped": "paused",
+    "finished": "finished",
+    "diverged": "fell apart",
+    "failed": "failed",
+}
+
+
+def in_words(now: "Look") -> str:
+    """The shown run as a sentence or two, for those who do not see the curves, and for everybody else."""
+    if not now.last:
+        return f"{now.item.name}: {state_in_words(now)}. The curves begin with the first step."
+    parts = [f"{now.item.name} is at step {now.last['step']:,}"]
+    if is_number(now.last.get("loss")):
+        parts.append(f"with a training loss of {now.last['loss']:.3f}")
+    text = " ".join(parts)
+    if is_number(now.judged.get("val_loss")):
+        text += f"; the validation loss was {now.judged['val_loss']:.3f} at step {now.judged['step']:,}"
+    return text + ". Lower is better. Drag over the chart to enlarge a part, double-click to see all."
+
+
+def state_in_words(now: "Look") -> str:
+    """A run's state, with its place while it waits."""
+    name = STATE_NAMES.get(now.status.state, now.status.state)
+    return f"{name}, number {now.place} in the queue" if now.place else name
+
+
+def meaning(bits_per_byte: float) -> str:
+    """What a number of bits per byte says about the model."""
+    return (
+        f"At {bits_per_byte:.2f} bits per byte the model is as unsure about each next character as if it had to "
+        f"choose among {2**bits_per_byte:.1f}."
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them: ``45 s``, ``3 min 20 s``, ``1 h 5 min``, ``3 days``."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    whole = round(max(seconds, 0))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 3600:
+        return f"{round(whole / 60)} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{round(whole / 86400)} days"
+
+
+def figure(value: Any, form: str) -> str:
+    """A number in a format of Python's, or a dash where there is none."""
+    return format(value, form) if is_number(value) else "–"
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value from a file is a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
