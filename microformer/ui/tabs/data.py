@@ -8,12 +8,10 @@ from gradio.components import Component
 
 from microformer.data.corpora import CORPORA
 from microformer.ui import live_chart
-from microformer.ui.actions import data as datasets
 from microformer.ui.actions import preparing
 from microformer.ui.actions.preparing import TextChoice
-from microformer.ui.dataset_card import card_html
-from microformer.ui.page import VISITOR_JS, Page, said
-from microformer.ui.plots import frequent_tokens, frequent_tokens_in_words
+from microformer.ui.page import VISITOR_JS, Page
+from microformer.ui.tabs import datasets
 from microformer.ui.workspace import Visitor, Workspace
 
 SOURCES = [
@@ -23,7 +21,6 @@ SOURCES = [
     ("A public corpus", "hub"),
 ]
 TOKENIZERS = [("Characters", "char"), ("Bytes", "byte"), ("Parts of words (BPE)", "bpe")]
-NOTHING_YET = '<p class="empty">No dataset yet. Press <b>Prepare</b>: Tiny Tales need no network and a few seconds.</p>'
 PROGRESS = """
 <div class="preparing" data-state="none" hidden>
   <div class="run-bar" data-part="bar" role="progressbar" aria-label="Progress of the preparation" aria-valuemin="0"
@@ -46,16 +43,7 @@ class Parts:
     stop: gr.Button
     instead: gr.Button
     progress: gr.HTML
-    dataset: gr.Dropdown
-    card: gr.HTML
-    frequent: gr.HTML
-    manage: gr.Row
-    name: gr.Textbox
-    rename: gr.Button
-    delete: gr.Button
-    undo: gr.Button
-    share: gr.Checkbox
-    deleted: gr.State
+    shelf: datasets.Parts
 
 
 def build(page: Page) -> Parts:
@@ -64,8 +52,8 @@ def build(page: Page) -> Parts:
         with gr.Column(scale=5, min_width=320, elem_classes="card"):
             chosen = _build_choice(page)
         with gr.Column(scale=6, min_width=320, elem_classes="card"):
-            shown = _build_shelf(page)
-    return Parts(**chosen, **shown)
+            shelf = datasets.build(page)
+    return Parts(**chosen, shelf=shelf)
 
 
 def _build_choice(page: Page) -> dict[str, Any]:
@@ -132,37 +120,6 @@ def _build_choice(page: Page) -> dict[str, Any]:
     }
 
 
-def _build_shelf(page: Page) -> dict[str, Any]:
-    dataset = gr.Dropdown(
-        [], label="Your datasets", elem_id="data-dataset", filterable=False, elem_classes=page.term("dataset")
-    )
-    card = gr.HTML(NOTHING_YET, elem_id="data-card", apply_default_css=False)
-    frequent = live_chart.figure(elem_id="data-frequent")
-    with gr.Row(visible=False, elem_classes="manage") as manage:
-        name = gr.Textbox(show_label=False, container=False, max_lines=1, elem_id="data-name", scale=3, min_width=140)
-        rename = gr.Button("Rename", size="sm", elem_id="data-rename", scale=1, min_width=80)
-        delete = gr.Button("Delete", size="sm", elem_id="data-delete", scale=1, min_width=80)
-    share = gr.Checkbox(
-        label="Let everybody here use this dataset (nobody else can change it)",
-        visible=False,
-        elem_id="data-share",
-        container=False,
-    )
-    undo = gr.Button("Undo", size="sm", visible=False, elem_id="data-undo")
-    return {
-        "dataset": dataset,
-        "card": card,
-        "frequent": frequent,
-        "manage": manage,
-        "name": name,
-        "rename": rename,
-        "delete": delete,
-        "undo": undo,
-        "share": share,
-        "deleted": gr.State(None),
-    }
-
-
 def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
     """Connect the tab's events."""
     parts.source.change(
@@ -182,7 +139,7 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
         api_visibility="private",
     )
     _wire_preparing(page, parts)
-    _wire_shelf(page, parts)
+    datasets.wire(page, parts.shelf)
 
 
 def _wire_preparing(page: Page, parts: Parts) -> None:
@@ -200,87 +157,27 @@ def _wire_preparing(page: Page, parts: Parts) -> None:
             return gr.skip()
         offline = job.state == "failed" and job.source == "hub"
         ready = [gr.Button(interactive=True), gr.Button(interactive=False), gr.Button(visible=offline)]
-        return [*ready, *_shelf(workspace, visitor, job.dataset or chosen)]
+        return [*ready, *datasets.shelf(workspace, visitor, job.dataset or chosen)]
 
+    def arrive(workspace: Workspace, visitor: Visitor) -> Any:
+        job = preparing.current(workspace, visitor)
+        return _working(job.began) if job is not None and job.state == "working" else [gr.skip()] * 4
+
+    page.on_arrival(arrive, (), buttons)
     page.on(parts.prepare.click, begin, parts.inputs, buttons)
     page.on(parts.instead.click, begin_tales, (), buttons)
     page.on(parts.stop.click, preparing.stop, (), ())
     page.on(
         parts.progress.settled,
         settled,
-        [parts.dataset],
-        [parts.prepare, parts.stop, parts.instead, *_shelf_outputs(parts)],
+        [parts.shelf.dataset],
+        [parts.prepare, parts.stop, parts.instead, *parts.shelf.outputs],
     )
-
-
-def _wire_shelf(page: Page, parts: Parts) -> None:
-    outputs = _shelf_outputs(parts)
-
-    def arrive(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:
-        job = preparing.current(workspace, visitor)
-        working = _working(job.began) if job is not None and job.state == "working" else [gr.skip()] * 4
-        return [*working, *_shelf(workspace, visitor, chosen)]
-
-    def refresh(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:
-        return _shelf(workspace, visitor, chosen)
-
-    def rename(workspace: Workspace, visitor: Visitor, id: Any, name: Any) -> Any:
-        said(f"It is called {datasets.rename(workspace, visitor, id, name)} now.")
-        return _shelf(workspace, visitor, id)
-
-    def delete(workspace: Workspace, visitor: Visitor, id: Any) -> Any:
-        name, token = datasets.delete(workspace, visitor, id)
-        return [token, gr.Button(f"Undo: bring {name} back", visible=True), *_shelf(workspace, visitor, None)]
-
-    def undo(workspace: Workspace, visitor: Visitor, token: Any) -> Any:
-        id = datasets.undo(workspace, visitor, token)
-        return [None, gr.Button(visible=False), *_shelf(workspace, visitor, id)]
-
-    def share(workspace: Workspace, visitor: Visitor, id: Any, shared: Any) -> Any:
-        datasets.share(workspace, visitor, id, shared)
-        return _shelf(workspace, visitor, id)
-
-    progress = [parts.progress, parts.prepare, parts.stop, parts.instead]
-    page.on_arrival(arrive, [parts.dataset], [*progress, *outputs])
-    page.on(page.panes["data"].select, refresh, [parts.dataset], outputs)
-    page.on(parts.dataset.input, refresh, [parts.dataset], outputs)
-    page.on(parts.rename.click, rename, [parts.dataset, parts.name], outputs)
-    page.on(parts.name.submit, rename, [parts.dataset, parts.name], outputs)
-    page.on(parts.delete.click, delete, [parts.dataset], [parts.deleted, parts.undo, *outputs])
-    page.on(parts.undo.click, undo, [parts.deleted], [parts.deleted, parts.undo, *outputs])
-    page.on(parts.share.input, share, [parts.dataset, parts.share], outputs)
 
 
 def _working(began: float) -> list[Any]:
     """Updates of the progress view and the buttons while a text is prepared."""
     return [began, gr.Button(interactive=False), gr.Button(interactive=True), gr.Button(visible=False)]
-
-
-def _shelf_outputs(parts: Parts) -> list[Any]:
-    return [parts.dataset, parts.card, parts.frequent, parts.manage, parts.name, parts.share]
-
-
-def _shelf(workspace: Workspace, visitor: Visitor, chosen: Any) -> list[Any]:
-    """Updates of the list of datasets and the card of the chosen one, or of the newest when that is gone."""
-    names = datasets.choices(workspace, visitor)
-    ids = [id for _, id in names]
-    id = chosen if chosen in ids else (ids[0] if ids else None)
-    if id is None:
-        return [gr.Dropdown([], value=None), NOTHING_YET, None, gr.Row(visible=False), "", gr.Checkbox(visible=False)]
-    card = datasets.card(workspace, visitor, id)
-    frequent = card.info.frequent
-    picture = {
-        "figure": frequent_tokens(frequent, card.info.train_tokens),
-        "words": frequent_tokens_in_words(frequent, card.info.train_tokens),
-    }
-    return [
-        gr.Dropdown(names, value=id),
-        card_html(card),
-        picture,
-        gr.Row(visible=card.item.mine),
-        card.item.name,
-        gr.Checkbox(value=card.item.shared, visible=card.item.mine and workspace.hosted),
-    ]
 
 
 def _corpora_in_words() -> str:

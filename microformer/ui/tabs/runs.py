@@ -57,7 +57,13 @@ def build(page: Page) -> dict[str, Any]:
         resume = gr.Button("Resume", elem_id="train-resume", interactive=False, min_width=120)
     with gr.Row(visible=False, elem_classes="manage") as manage:
         name = gr.Textbox(
-            show_label=False, container=False, max_lines=1, elem_id="train-run-name", scale=3, min_width=140
+            label="New name",
+            show_label=False,
+            container=False,
+            max_lines=1,
+            elem_id="train-run-name",
+            scale=3,
+            min_width=140,
         )
         rename = gr.Button("Rename", size="sm", elem_id="train-rename", scale=1, min_width=80)
         delete = gr.Button("Delete", size="sm", elem_id="train-delete", scale=1, min_width=80)

@@ -90,6 +90,7 @@ def _build_choice(page: Page) -> dict[str, Any]:
     start = gr.Button(START, variant="primary", elem_id="train-start")
     with gr.Accordion("The same as a command", open=False, elem_id="train-command-line"):
         command = gr.Textbox(
+            label="Command",
             show_label=False,
             container=False,
             interactive=False,
