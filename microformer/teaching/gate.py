@@ -89,9 +89,8 @@ class LexicalGate:
         """The most similar of the taught prompts that this one may stand for."""
         best = CLOSED
         for taught, fact in self.spelled.items():
-            needed = content(fact.key)
-            likely = corrected(spelled, needed, self.known)
-            if likely is None or not follows(likely, needed):
+            likely = corrected(spelled, taught, self.known)
+            if not follows(likely, content(fact.key)):
                 continue
             score = self.weights.cosine(" ".join(likely), " ".join(taught))
             if score >= THRESHOLD and score > best.score:

@@ -42,20 +42,17 @@ def one_slip_apart(word: str, other: str) -> bool:
     return any(longer[:place] + longer[place + 1 :] == shorter for place in range(len(longer)))
 
 
-def corrected(prompt: Sequence[str], key: Sequence[str], known: frozenset[str]) -> list[str] | None:
-    """The words of ``prompt`` with at most one slip put right so that all of ``key`` is there, or ``None``.
+def corrected(prompt: Sequence[str], taught: Sequence[str], known: frozenset[str]) -> list[str]:
+    """The words of ``prompt`` with the first slip put right that makes one of the ``taught`` words which are missing.
 
-    A word that is itself ``known`` (from other keys) is no slip.
+    A word that is itself ``known`` (from any taught prompt) is no slip.
     """
-    missing = list((Counter(key) - Counter(prompt)).elements())
-    if not missing:
-        return list(prompt)
-    if len(missing) > 1:
-        return None
+    missing = list((Counter(taught) - Counter(prompt)).elements())
     for place, word in enumerate(prompt):
-        if word not in known and one_slip_apart(word, missing[0]):
-            return [*prompt[:place], missing[0], *prompt[place + 1 :]]
-    return None
+        for meant in missing:
+            if word not in known and one_slip_apart(word, meant):
+                return [*prompt[:place], meant, *prompt[place + 1 :]]
+    return list(prompt)
 
 
 def follows(prompt: Sequence[str], needed: Sequence[str]) -> bool:
