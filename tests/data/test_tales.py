@@ -8,11 +8,18 @@ import pytest
 
 from microformer.data.tales import Story, corpus, stories
 from microformer.data.tales.lexicon import Form, Lexicon, Pattern, load, with_article
+from microformer.data.tales.teller import riddles
 
 
 @pytest.fixture(scope="module")
 def told() -> list[Story]:
     return list(itertools.islice(stories(11), 1500))
+
+
+@pytest.fixture(scope="module")
+def everything(told: list[Story]) -> list[Story]:
+    """Stories and riddles."""
+    return told + list(itertools.islice(riddles(11), 500))
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +58,9 @@ def test_a_few_stories_already_show_that_variety(told: list[Story], lexicon: Lex
     assert len(openings) >= 10
 
 
-def test_a_thing_is_where_the_story_last_says(told: list[Story], lexicon: Lexicon) -> None:
+def test_a_thing_is_where_the_story_last_says(everything: list[Story], lexicon: Lexicon) -> None:
     """Read naively, like a child: what follows the thing's name last is where it is."""
-    for story in told:
+    for story in everything:
         for question in story.questions:
             named = re.escape(question.thing.removeprefix("the "))
             sentences = [one for one in re.split(r"(?<=[.?!\"]) |\n", story.text) if re.search(rf"\b{named}\b", one)]
@@ -61,15 +68,15 @@ def test_a_thing_is_where_the_story_last_says(told: list[Story], lexicon: Lexico
             assert [places[0] for places in found if places][-1] == question.place, story.text
 
 
-def test_the_answer_names_the_thing_s_place(told: list[Story], lexicon: Lexicon) -> None:
-    for story in told:
+def test_the_answer_names_the_thing_s_place(everything: list[Story], lexicon: Lexicon) -> None:
+    for story in everything:
         for question in story.questions:
             assert places_in(question.answer, lexicon) == [question.place]
             assert question.thing in question.text.lower()
 
 
-def test_last_mentioned_place_is_the_last_in_the_text(told: list[Story], lexicon: Lexicon) -> None:
-    for story in told:
+def test_last_mentioned_place_is_the_last_in_the_text(everything: list[Story], lexicon: Lexicon) -> None:
+    for story in everything:
         last = places_in(story.text, lexicon)[-1]
         assert {question.last_mentioned for question in story.questions} == {last}, story.text
 
@@ -84,8 +91,8 @@ def test_guessing_the_last_place_is_right_less_than_half_the_time(told: list[Sto
     assert sum(by_moves[1]) < 0.5 * len(by_moves[1])
 
 
-def test_things_of_one_story_cannot_be_mistaken_for_each_other(told: list[Story]) -> None:
-    for story in told:
+def test_things_of_one_story_cannot_be_mistaken_for_each_other(everything: list[Story]) -> None:
+    for story in everything:
         words = [word for question in story.questions for word in question.thing.removeprefix("the ").split(" ")[:1]]
         nouns = [question.thing.split(" ", 2)[2] for question in story.questions]
         assert len(set(words)) == len(words) == len(set(nouns))
@@ -113,8 +120,8 @@ def test_stories_are_short_and_have_three_paragraphs(told: list[Story]) -> None:
         r"[.]{2}|[?!][.]",
     ],
 )
-def test_language_is_clean(told: list[Story], slip: str) -> None:
-    for story in told:
+def test_language_is_clean(everything: list[Story], slip: str) -> None:
+    for story in everything:
         document = story.told()
         for match in re.finditer(slip, document):
             pytest.fail(document[max(0, match.start() - 20) : match.end() + 20])
@@ -131,9 +138,13 @@ def test_pronouns_fit_their_people(told: list[Story], lexicon: Lexicon) -> None:
 
 
 def test_documents_end_with_their_questions_or_without() -> None:
-    documents = list(corpus(300_000, seed=5))
-    asked = sum("\n\nWhere is " in document for document in documents)
-    assert 0.6 < asked / len(documents) < 0.8
+    documents = list(corpus(500_000, seed=5))
+    long = [document for document in documents if document.split("\n\n")[0].count("\n") == 2]
+    short = [document for document in documents if document.split("\n\n")[0].count("\n") == 0]
+    assert len(long) + len(short) == len(documents)
+    assert 0.4 < len(long) / len(documents) < 0.6
+    assert 0.6 < sum("\n\nWhere is " in document for document in long) / len(long) < 0.8
+    assert all("\n\nWhere is " in document for document in short)
     assert all(document.endswith((".", '"', "!", "?")) for document in documents)
 
 

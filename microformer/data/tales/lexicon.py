@@ -91,6 +91,7 @@ class Lexicon:
     still_there: list[Pattern]
     endings: list[Pattern]
     themes: list[Theme]
+    riddles: list[Pattern]
     ask: list[Pattern]
     answer: list[Pattern]
 
@@ -148,6 +149,7 @@ def load(path: Path = LEXICON) -> Lexicon:
         still_there=patterns(raw["looking back"]),
         endings=[pattern(text) for text in raw["endings"]],
         themes=[_theme(theme, raw, places) for theme in raw["themes"].values()],
+        riddles=[pattern(text) for text in raw["riddles"]],
         ask=patterns({"ask": raw["questions"]["ask"]}),
         answer=patterns({"answer": raw["questions"]["answer"]}),
     )

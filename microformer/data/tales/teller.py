@@ -9,7 +9,8 @@ from microformer.data.tales.story import Question, Story
 
 T = TypeVar("T")
 
-ASKED = 0.7  # share of a corpus's stories that are followed by their questions
+RIDDLES = 0.5  # share of a corpus's documents that are riddles
+ASKED = 0.7  # share of its stories that are followed by their questions; riddles always are
 MOVES = (0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4)  # of the first thing
 FEW_MOVES = (0, 0, 0, 1, 1, 2)  # of the second thing; a third one stays where it is
 SENTENCES = 3  # in the middle of a story; the moves come first
@@ -23,17 +24,26 @@ def stories(seed: int) -> Iterator[Story]:
         yield _Telling(lexicon, rand).story()
 
 
-def corpus(size_bytes: int, seed: int) -> Iterator[str]:
-    """Documents of together about ``size_bytes`` UTF-8 bytes, most with their questions asked and answered.
+def riddles(seed: int) -> Iterator[Story]:
+    """An endless stream of riddles: stories of nothing but where things are put, always worth asking about."""
+    rand = random.Random(f"riddles {seed}").random
+    lexicon = load()
+    while True:
+        yield _Telling(lexicon, rand).riddle()
 
-    Stops with the document that reaches the size, so a corpus is never smaller than asked for and hardly bigger.
+
+def corpus(size_bytes: int, seed: int) -> Iterator[str]:
+    """Documents of together about ``size_bytes`` UTF-8 bytes: stories, most with questions, and riddles among them.
+
+    The riddles are short and need memory only, which a small model learns from them first. Stops with the document
+    that reaches the size, so a corpus is never smaller than asked for and hardly bigger.
     """
-    rand = random.Random(f"questions {seed}").random
+    rand = random.Random(f"corpus {seed}").random
+    long, short = stories(seed), riddles(seed)
     told = 0
-    for story in stories(seed):
-        if told >= size_bytes:
-            return
-        document = story.told(with_questions=rand() < ASKED)
+    while told < size_bytes:
+        story = next(short) if (riddle := rand() < RIDDLES) else next(long)
+        document = story.told(with_questions=riddle or rand() < ASKED)
         told += len(document)  # the lexicon is ASCII: a character is a byte
         yield document
 
@@ -99,10 +109,12 @@ class _Telling:
         """A beginning, a middle and an end, each a paragraph, and the questions."""
         tracked = self.things()
         paragraphs = [self.paragraph(part, tracked) for part in (self.beginning, self.middle, self.ending)]
-        questions = [self.question(one) for one in tracked]
-        if self.rand() < 0.5:
-            questions.reverse()
-        return Story("\n".join(paragraphs), tuple(questions))
+        return Story("\n".join(paragraphs), self.questions(tracked))
+
+    def riddle(self) -> Story:
+        """Things, where they are, and perhaps a move or two, in one paragraph."""
+        tracked = self.things()
+        return Story(self.paragraph(self.puzzle, tracked), self.questions(tracked))
 
     def things(self) -> list[_Tracked]:
         """One to three things that cannot be mistaken for each other."""
@@ -154,6 +166,17 @@ class _Telling:
         if self.rand() < 0.35:
             self.say(self.lexicon.endings, self.ab)
 
+    def puzzle(self, tracked: list[_Tracked]) -> None:
+        self.say(self.lexicon.riddles, self.ab)
+        for one in tracked:
+            self.place(one, self.lexicon.places, self.ab)
+            self.say(self.lexicon.have, self.ab)
+        for _ in range(int(self.rand() * 3)):
+            one = self.choose(tracked)
+            one.moves += 1
+            self.place(one, self.lexicon.places, self.ab)
+            self.say(self.lexicon.moves, self.ab)
+
     def move(self, one: _Tracked) -> None:
         """Somebody moves a thing to a place where nothing of this story has been."""
         chance = self.rand()
@@ -204,6 +227,10 @@ class _Telling:
     def mention(self, place: Place, slots: Slots) -> None:
         self.last_mentioned = slots["P:at"] = place.at
         slots["P:to"] = place.to
+
+    def questions(self, tracked: list[_Tracked]) -> tuple[Question, ...]:
+        asked = [self.question(one) for one in tracked]
+        return tuple(asked if self.rand() < 0.5 else reversed(asked))
 
     def question(self, one: _Tracked) -> Question:
         slots = {**one.thing.forms, "P:at": one.place.at}
