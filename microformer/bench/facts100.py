@@ -40,25 +40,6 @@ PLAIN = (
     *("dog", "ball", "tree", "house", "garden", "river", "bread", "lamp", "little"),
     *("bird", "morning", "window", "basket", "hill", "shoe", "box", "apple", "fox"),
 )
-    "dog",
-    "ball",
-    "tree",
-    "house",
-    "garden",
-    "river",
-    "bread",
-    "lamp",
-    "little",
-    "bird",
-    "morning",
-    "window",
-    "basket",
-    "hill",
-    "shoe",
-    "box",
-    "apple",
-    "fox",
-]
 
 
 @dataclass(frozen=True)
