@@ -42,5 +42,5 @@ def run(values: dict[str, Any]) -> None:
     else:
         output.result(
             f"loss {found.loss:.4f}, perplexity {found.perplexity:.2f}, {found.bits_per_byte:.4f} bits per byte "
-            f"on {dataset.info.val_tokens:,} tokens"
+            f"on {len(dataset.val):,} tokens"
         )
