@@ -27,7 +27,7 @@ const pull = async () => {
     const now = await server.progress({ visitor: visitor() });
     if (now.error) return;
     show(now);
-    const settled = working !== null && now.key === working && now.state !== "working";
+    const settled = working !== null && now.state !== "working"; // or lost, when the server was restarted
     working = now.state === "working" ? now.key : null;
     if (working === null) rest();
     if (settled) trigger("settled");

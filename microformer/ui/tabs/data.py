@@ -153,11 +153,11 @@ def _wire_preparing(page: Page, parts: Parts) -> None:
 
     def settled(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:
         job = preparing.current(workspace, visitor)
-        if job is None or job.state == "working":
+        if job is not None and job.state == "working":
             return gr.skip()
-        offline = job.state == "failed" and job.source == "hub"
+        offline = job is not None and job.state == "failed" and job.source == "hub"
         ready = [gr.Button(interactive=True), gr.Button(interactive=False), gr.Button(visible=offline)]
-        return [*ready, *datasets.shelf(workspace, visitor, job.dataset or chosen)]
+        return [*ready, *datasets.shelf(workspace, visitor, (job and job.dataset) or chosen)]
 
     def arrive(workspace: Workspace, visitor: Visitor) -> Any:
         job = preparing.current(workspace, visitor)
