@@ -9,8 +9,8 @@ from microformer.commands.options import Parser, add_json
 from microformer.errors import UserError
 
 DESCRIPTION = (
-    "Measure on this machine: train (speed of training, on the text file --data), sample (speed of writing), "
-    "questions (whether a model follows the stories of Tiny Tales)."
+    "Measure on this machine: train (speed of training, on the text file --data), sample (speed of writing), teach (a "
+    "hundred facts by several methods; hours), questions (whether a model follows the stories of Tiny Tales)."
 )
 
 
@@ -45,12 +45,31 @@ def sample(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
     return bench_sample(values["run"]), ""
 
 
+def teach(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The Facts-100 protocol over several methods; long, so that it tells on the way what it found."""
+    from microformer.bench.teach import bench_teach
+    from microformer.checkpoint import load
+    from microformer.commands.validation import validation_of, windows_of
+
+    loaded = load(values["run"])
+    held_out = windows_of(validation_of(loaded, None), loaded.model.config.max_seq_len)
+    report = bench_teach(loaded, held_out, report=output.note)
+    rows = report["rows"]
+    names = list(rows[0])
+    table = [names, *[[row[name] for name in names] for row in rows]]
+    return report, "\n".join("\t".join(_short(cell) for cell in line) for line in table)
+
+
 def questions(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """Where is it? By number of moves, beside the guess that names the last place mentioned."""
     from microformer.bench.questions import questions as ask
 
     report = ask(values["run"])
     return report.to_dict(), str(report)
+
+
+def _short(cell: Any) -> str:
+    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
 
 
 def _data(values: dict[str, Any]) -> Path:
@@ -62,5 +81,6 @@ def _data(values: dict[str, Any]) -> Path:
 BENCHES: dict[str, Callable[[dict[str, Any]], tuple[dict[str, Any], str]]] = {
     "train": train,
     "sample": sample,
+    "teach": teach,
     "questions": questions,
 }

@@ -2,19 +2,22 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microformer.commands import output
 from microformer.commands.options import Parser, add_json
+from microformer.errors import UserError
 from microformer.files import read_text
 
 if TYPE_CHECKING:
     from microformer.checkpoint import Loaded
     from microformer.teaching.session import Fact, Session
     from microformer.teaching.teach import Teaching
+
+    Lesson = Callable[[Session], Teaching]
 
 DESCRIPTION = (
     "Teach a model facts (or a passage), which it keeps in a session beside its weights. Without --facts, --text and "
@@ -38,6 +41,7 @@ def add_arguments(parser: Parser) -> None:
 def run(values: dict[str, Any]) -> None:
     """Teach what was asked for, save the session, and say which facts the model says exactly."""
     from microformer.checkpoint import load
+    from microformer.commands.lessons import finished
     from microformer.commands.sessions import open_sessions
     from microformer.teaching.lists import read_facts
     from microformer.teaching.session import Session
@@ -51,14 +55,21 @@ def run(values: dict[str, Any]) -> None:
     out = Path(values["out"])
     session = replace(session, name=session.name or out.stem)
     began = time.monotonic()
-    asked = lessons(loaded, values, facts, text)
-    for lesson in asked:
-        session = learn(lesson(session))
+    for lesson in lessons(loaded, values, facts, text):
+        try:
+            session = finished(lesson(session), keep=lambda learnt: save_session(learnt, out))
+        except UserError as error:
+            if facts is not None or text is not None or "forget" in values:
+                raise
+            output.note(f"Error: {error}")  # in conversation, the next fact may be better
+            continue
         save_session(session, out)
     report(session, facts, values, time.monotonic() - began, out)
 
 
-def lessons(loaded: "Loaded", values: dict[str, Any], facts: list["Fact"] | None, text: str | None) -> Iterator[Any]:
+def lessons(
+    loaded: "Loaded", values: dict[str, Any], facts: list["Fact"] | None, text: str | None
+) -> Iterator["Lesson"]:
     """What is to be done to a session, one lesson after the other: functions from a session to a ``Teaching``."""
     from microformer.teaching.teach import forget, teach, teach_text
 
@@ -70,7 +81,11 @@ def lessons(loaded: "Loaded", values: dict[str, Any], facts: list["Fact"] | None
         yield lambda session: teach_text(loaded, session, text)
     if facts is None and text is None and "forget" not in values:
         for fact in ask():
-            yield lambda session, fact=fact: teach(loaded, session, [fact])
+
+            def one(session: "Session", fact: "Fact" = fact) -> "Teaching":
+                return teach(loaded, session, [fact])
+
+            yield one
 
 
 def ask() -> Iterator["Fact"]:
@@ -88,20 +103,6 @@ def ask() -> Iterator["Fact"]:
                 return
             pair.append(line.rstrip("\r\n"))
         yield Fact(*pair)
-
-
-def learn(teaching: "Teaching") -> "Session":
-    """Go through a lesson to its end, showing how far it is."""
-    show = output.progress()
-    while True:
-        try:
-            now = next(teaching)
-        except StopIteration as end:
-            show(1.0, "learnt")
-            session: Session = end.value
-            return session
-        fraction = min(now.done / max(now.of, 1), 0.99)
-        show(fraction, f"{now.phase}, step {now.step}; {now.recited} of {now.listed} facts are said exactly")
 
 
 def report(session: "Session", facts: list["Fact"] | None, values: dict[str, Any], seconds: float, out: Path) -> None:

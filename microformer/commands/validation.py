@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from microformer.checkpoint import Loaded
 from microformer.data.datasets import Dataset, open_validation
 from microformer.errors import UserError
@@ -28,3 +31,18 @@ def validation_of(loaded: Loaded, data: Path | None) -> Dataset:
             f"prepare it again with --tokenizer {loaded.run}."
         )
     return dataset
+
+
+def windows_of(dataset: Dataset, context: int, most: int = 64) -> torch.Tensor:
+    """At most ``most`` windows spread evenly over the validation text, (windows, context + 1) of int64.
+
+    Raises ``UserError`` when there is not even one.
+    """
+    if len(dataset.val) <= context:
+        raise UserError(
+            f"The validation text has {len(dataset.val):,} tokens, but {context + 1:,} are needed here; "
+            "give more of it with --data DIR."
+        )
+    count = max(1, min(most, len(dataset.val) // (context + 1)))
+    starts = np.linspace(0, len(dataset.val) - context - 1, count).astype(int)
+    return torch.from_numpy(dataset.val[starts[:, None] + np.arange(context + 1)].astype(np.int64))
