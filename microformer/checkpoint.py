@@ -168,6 +168,7 @@ def load_weights(config: ModelConfig, path: Path) -> Transformer:
     with _generator_kept():
         model = Transformer(config)
     model.load_state_dict(tensors)
+    model.lift_unseen()
     return model
 
 

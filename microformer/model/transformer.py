@@ -103,6 +103,23 @@ class Transformer(nn.Module):
         mask = self._mask(seq, cache)
         return Places(turns, mask, causal=mask is None and seq > 1)
 
+    @torch.no_grad()
+    def lift_unseen(self) -> None:
+        """Make the vectors of tokens the training text never had as long as the others' are on average.
+
+        Nothing has trained them, so they keep their random directions and, without this, their first, small length:
+        taught names that need them could never be as likely as anything else. What the model says does not change.
+        """
+        unseen = self.logit_bias < 0
+        if not bool(unseen.any()) or bool(unseen.all()):
+            return
+        tables = [self.tokens.weight] if self.unembedding is None else [self.tokens.weight, self.unembedding.weight]
+        for table in tables:
+            lengths = table.norm(dim=1)
+            usual = lengths[~unseen].mean()
+            short = unseen & (lengths < usual / 2) & (lengths > 0)
+            table[short] *= (usual / lengths[short])[:, None]
+
     def new_cache(self, batch_size: int = 1, capacity: int | None = None) -> KVCache:
         """An empty cache for ``batch_size`` rows of at most ``capacity`` tokens (the context, unless given)."""
         weight = self.tokens.weight

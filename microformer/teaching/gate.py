@@ -48,6 +48,7 @@ class LexicalGate:
     def __init__(self, facts: tuple[Fact, ...], passages: tuple[str, ...] = ()) -> None:
         self.facts = {fact.key: fact for fact in facts}
         self.spelled: dict[tuple[str, ...], Fact] = {words(fact.key): fact for fact in facts if words(fact.key)}
+        self.needed = {spelling: content(fact.key) for spelling, fact in self.spelled.items()}
         self.known = frozenset(word for spelling in self.spelled for word in spelling)
         self.weights = GramWeights([" ".join(spelling) for spelling in self.spelled])
         self.passages = [words(text) for text in passages]
@@ -87,14 +88,16 @@ class LexicalGate:
 
     def _in_other_words(self, spelled: tuple[str, ...]) -> Decision:
         """The most similar of the taught prompts that this one may stand for."""
-        best = CLOSED
-        for taught, fact in self.spelled.items():
+        best, present = CLOSED, set(spelled)
+        for taught, needed in self.needed.items():
+            if sum(word not in present for word in needed) > 1:
+                continue  # more than one slip can explain; most facts end here
             likely = corrected(spelled, taught, self.known)
-            if not follows(likely, content(fact.key)):
+            if not follows(likely, needed):
                 continue
             score = self.weights.cosine(" ".join(likely), " ".join(taught))
             if score >= THRESHOLD and score > best.score:
-                best = Decision(True, score, fact)
+                best = Decision(True, score, self.spelled[taught])
         return best
 
 

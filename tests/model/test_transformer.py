@@ -151,3 +151,20 @@ def test_shapes_that_cannot_be_built_are_refused_in_words(changes: dict[str, Any
 def test_the_gated_width_keeps_the_parameters_of_an_ungated_one() -> None:
     assert ModelConfig(d_model=192).ff_dim == 512
     assert ModelConfig(d_model=192, activation="gelu").ff_dim == 768
+
+
+def test_tokens_that_were_never_seen_become_as_long_as_the_others_and_change_nothing_that_is_said() -> None:
+    torch.manual_seed(1)
+    model = Transformer(make_config()).eval()
+    with torch.no_grad():
+        model.tokens.weight[:50] *= 40
+    model.logit_bias[50:] = NEVER_SEEN
+    tokens = torch.arange(20)[None]
+    before = model(tokens)[..., :50]
+    model.lift_unseen()
+    lengths = model.tokens.weight.norm(dim=1)
+    torch.testing.assert_close(lengths[50:], lengths[:50].mean().expand(14))
+    assert torch.equal(model(tokens)[..., :50], before)
+    again = model.tokens.weight.clone()
+    model.lift_unseen()
+    assert torch.equal(model.tokens.weight, again)
