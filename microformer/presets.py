@@ -39,7 +39,7 @@ def presets(directory: Path = DIRECTORY) -> list[Preset]:
 def load_preset(preset: str | Path) -> RunConfig:
     """The configuration in a YAML file, or of the preset of that name (``tiny``). Raises ``UserError``."""
     path = Path(preset)
-    if not path.suffix and not path.exists():
+    if not path.suffix and not path.is_file():
         path = DIRECTORY / f"{path.name}.yaml"
     if not path.exists():
         known = [one.stem for one in sorted(DIRECTORY.glob("*.yaml"))]
