@@ -119,7 +119,7 @@ const refresh = async () => {
   find("empty").hidden = Boolean(news.count || news.passages.length || news.beside.length);
   const left = news.found - news.rows.length;
   find("more").textContent = left ? `and ${left.toLocaleString("en")} more; search to find them` : "";
-  view.dataset.model = props.value?.model ?? "";
+  if (props.value?.model) view.dataset.model = props.value.model;
 };
 
 let typing = null;

@@ -10,13 +10,14 @@ import pytest
 from microformer import checkpoint
 from microformer.errors import UserError
 from microformer.files import write_yaml
+from microformer.teaching.settings import TeachSettings
 from microformer.ui.actions import chat, lessons, lists, memories, proofs, streams, teach
 from microformer.ui.actions.lessons import Lesson
 from microformer.ui.actions.teach import Manner
 from microformer.ui.workspace import Visitor, Workspace, new_secret
 from tests.teaching.small_models import make_loaded
 
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 @pytest.fixture
@@ -180,9 +181,11 @@ def test_a_file_that_is_no_memory_changes_nothing(
 
 
 def test_a_passage_is_learnt_and_forgotten(workspace: Workspace, ada: Visitor, model: str) -> None:
-    over(teach.teach_passage(workspace, ada, model, "Zoe has a cat called Tom."))
+    # An untrained model's own writing is noise, and holding on to it would be most of the work.
+    loosely = TeachSettings(drift_weight=0)
+    over(teach.teach_passage(workspace, ada, model, "Tom is here.", loosely))
     shown = lists.taught(workspace, ada, {"model": model})
-    assert shown["passages"] == [["Zoe has a cat called Tom.", True]]
+    assert shown["passages"] == [["Tom is here.", True]]
     lists.remove_passage(workspace, ada, {"model": model, "number": 0})
     lesson = lessons.current(workspace, ada)
     assert lesson is not None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from microformer.generation.stream import Stream
     from microformer.teaching.recall import Recall
     from microformer.teaching.session import Session
+    from microformer.teaching.settings import TeachSettings
     from microformer.ui.workspace.engines import Speaker
 
 PLACE = "teach"
@@ -78,15 +79,17 @@ def teach_list(workspace: Workspace, visitor: Visitor, model: Any, uploaded: Any
     return lessons.begin(workspace, visitor, model, "list", lambda loaded, session: teach(loaded, session, facts))
 
 
-def teach_passage(workspace: Workspace, visitor: Visitor, model: Any, text: Any) -> Lesson:
-    """Teach a passage word for word."""
+def teach_passage(
+    workspace: Workspace, visitor: Visitor, model: Any, text: Any, settings: "TeachSettings | None" = None
+) -> Lesson:
+    """Teach a passage word for word; ``settings`` are those of the lesson, the defaults unless given."""
     from microformer.teaching.teach import teach_text
 
     passage = _text(text, MOST_PASSAGE)
     if not passage.strip():
         raise UserError("The passage is empty; paste what the model shall know by heart.")
     return lessons.begin(
-        workspace, visitor, model, "passage", lambda loaded, session: teach_text(loaded, session, passage)
+        workspace, visitor, model, "passage", lambda loaded, session: teach_text(loaded, session, passage, settings)
     )
 
 

@@ -83,18 +83,20 @@ def _build_lesson(page: Page) -> dict[str, Any]:
             elem_classes=page.term("fact"),
         )
         with gr.Row():
-            teach_button = gr.Button("Teach", variant="primary", elem_id="teach-teach", scale=2, min_width=120)
-            ask = gr.Button("Only ask", elem_id="teach-ask", scale=1, min_width=100)
+            teach_button = gr.Button(
+                "Teach", variant="primary", elem_id="teach-teach", interactive=False, scale=2, min_width=120
+            )
+            ask = gr.Button("Only ask", elem_id="teach-ask", interactive=False, scale=1, min_width=100)
     with gr.Column(visible=False, elem_classes="panel") as panels["list"]:
         gr.Markdown(LIST_HELP, elem_classes="quiet")
         uploaded = gr.File(
             label="A list of facts", file_types=[".jsonl", ".json", ".csv", ".tsv"], elem_id="teach-file", height=130
         )
-        teach_list = gr.Button("Teach the list", variant="primary", elem_id="teach-list")
+        teach_list = gr.Button("Teach the list", variant="primary", elem_id="teach-list", interactive=False)
     with gr.Column(visible=False, elem_classes="panel") as panels["passage"]:
         gr.Markdown(PASSAGE_HELP, elem_classes="quiet")
         passage = gr.Textbox(label="Passage", lines=7, max_lines=12, elem_id="teach-passage")
-        teach_passage = gr.Button("Teach the passage", variant="primary", elem_id="teach-text")
+        teach_passage = gr.Button("Teach the passage", variant="primary", elem_id="teach-text", interactive=False)
     with gr.Column(visible=False, elem_classes="panel") as panels["chat"]:
         talk = conversation(page)
     progress = progress_bar(page, lessons.progress, elem_id="teach-progress", label="Progress of the lesson")
@@ -200,7 +202,8 @@ def _wire_lessons(page: Page, parts: Parts) -> None:
 
 
 def _wire_arrival(page: Page, parts: Parts) -> None:
-    outputs = [parts.model, parts.teach, parts.talk, parts.progress, *_after_outputs(parts)]
+    buttons = [parts.teach, parts.ask, parts.teach_list, parts.teach_passage]
+    outputs = [parts.model, *buttons, parts.talk, parts.progress, *_after_outputs(parts)]
 
     def refresh(workspace: Workspace, visitor: Visitor, model: Any, *manner: Any) -> Any:
         names = models.models(workspace, visitor)
@@ -208,7 +211,7 @@ def _wire_arrival(page: Page, parts: Parts) -> None:
         model = model if model in ids else (ids[0] if ids else None)
         chosen = [
             gr.Dropdown(names, value=model, info=None if ids else NO_MODEL),
-            gr.Button(interactive=bool(ids)),
+            *[gr.Button(interactive=bool(ids)) for _ in buttons],
             {"model": model, "version": ""},
         ]
         lesson = lessons.current(workspace, visitor)
