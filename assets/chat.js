@@ -16,7 +16,7 @@ const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milli
 const visible = () => !document.hidden && element.offsetParent !== null;
 let nodes = []; // for each turn, the nodes that change
 let correcting = null; // the number of the turn whose correction is being written
-let following = false;
+let round = 0; // how often it was begun to follow
 
 const ask = async (name, request = {}) => {
   try {
@@ -74,20 +74,19 @@ const show = (news) => {
   view.dataset.busy = news.busy;
 };
 
-/* Questions are asked only while something is being written or learnt. */
+/* Questions are asked only while something is being written or learnt. A later call takes over from an earlier one,
+   whose answers may be from before the latest change. */
 const follow = async () => {
-  if (following || !visitor()) return;
-  following = true;
-  try {
-    for (;;) {
-      const news = await ask("follow");
-      if (news.error) { say(news.error); return; }
-      show(news);
-      if (!news.busy || !element.isConnected) return;
-      await pause(visible() ? 120 : 1000);
-    }
-  } finally {
-    following = false;
+  if (!visitor()) return;
+  const mine = ++round;
+  while (element.isConnected) {
+    const news = await ask("follow");
+    if (mine !== round) return;
+    if (news.error) return say(news.error);
+    show(news);
+    if (!news.busy) return;
+    await pause(visible() ? 120 : 1000);
+    if (mine !== round) return;
   }
 };
 

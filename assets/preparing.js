@@ -23,9 +23,11 @@ const show = (now) => {
 const pull = async () => {
   if (busy || !visitor()) return;
   busy = true;
+  const begun = props.value;
   try {
     const now = await server.progress({ visitor: visitor() });
-    if (now.error) return;
+    // An answer from before something was begun tells nothing of it; on a busy server it may come late. Ask again.
+    if (now.error || props.value !== begun) return;
     show(now);
     const settled = working !== null && now.state !== "working"; // or lost, when the server was restarted
     working = now.state === "working" ? now.key : null;
