@@ -29,11 +29,13 @@ def bench_teach(
     orders: int = 3,
     counts: Sequence[int] = COUNTS,
     rows: Sequence[str] | None = None,
+    facts: int = 100,
     seed: int = 1,
     report: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """One entry for each method, number of facts and order. ``held_out`` (windows, length + 1) are tokens.
+    """One entry for each method, order and number of facts (of ``counts``, up to ``facts``).
 
+    ``held_out`` (windows, length + 1) are tokens of text that nothing was trained on.
     All shares are between 0 and 1, losses relative to the base, times in seconds for a fact.
     """
     protocol = facts100(seed)
@@ -47,14 +49,14 @@ def bench_teach(
     figures = []
     for name in rows or made:
         for order in range(orders):
-            facts = shuffled(protocol.facts, order)
+            told = shuffled(protocol.facts, order)[:facts]
             method, seconds = made[name](), []
-            for number, fact in enumerate(facts, start=1):
+            for number, fact in enumerate(told, start=1):
                 began = time.perf_counter()
                 method.learn(fact)
                 seconds.append(time.perf_counter() - began)
                 if number in counts:
-                    found = measure(loaded, method, protocol, facts[:number], base, held_out)
+                    found = measure(loaded, method, protocol, told[:number], base, held_out)
                     row = {"method": name, "order": order, "facts": number} | found | times(seconds)
                     figures.append(row)
                     report(f"{name}, order {order}, {number} facts: {found}")

@@ -1,0 +1,51 @@
+"""The teaching benchmark asks what it says it asks, and every row of its table can be measured."""
+
+import pytest
+import torch
+
+from microformer.bench.facts100 import facts100
+from microformer.bench.teach import bench_teach
+from microformer.bench.teaching_rows import make_rows
+from microformer.checkpoint import Loaded
+from microformer.teaching.gate import LexicalGate
+from tests.teaching.small_models import make_loaded
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Loaded:
+    return make_loaded()
+
+
+def test_the_protocol_is_what_it_says() -> None:
+    protocol = facts100(1)
+    answers = [fact.answer for fact in protocol.facts]
+    assert len({fact.key for fact in protocol.facts}) == 100
+    assert sum(40 <= len(answer) <= 80 for answer in answers) == 10
+    assert max(answers.count(answer) for answer in answers) >= 10
+    prompts = [fact.prompt for fact in protocol.facts]
+    assert sum(other != prompt and other.startswith(prompt) for prompt in prompts for other in prompts) >= 5
+    assert (len(protocol.near_misses), len(protocol.unrelated)) == (100, 300)
+    assert all(len(texts) == 100 for texts in protocol.paraphrases.values())
+    assert facts100(1) == protocol != facts100(2)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_gate_meets_its_targets_on_the_protocol(seed: int) -> None:
+    protocol = facts100(seed)
+    gate = LexicalGate(protocol.facts)
+    assert sum(gate.decide(prompt).open for prompt in protocol.unrelated) <= 3
+    assert sum(gate.decide(prompt).open for prompt in protocol.near_misses) <= 10
+    for kind in ("case", "spacing"):
+        opened = [gate.decide(text).fact for text in protocol.paraphrases[kind]]
+        assert sum(one == fact for one, fact in zip(opened, protocol.facts, strict=True)) >= 95
+
+
+@pytest.mark.parametrize(
+    "row", ["naive fine-tuning", "+ KL to the base", "+ gate (ours)", "radius gate (GRACE)", "lookup"]
+)
+def test_every_method_can_be_measured(loaded: Loaded, row: str) -> None:
+    held_out = torch.randint(1, 60, (2, 33), generator=torch.Generator().manual_seed(5))
+    found = bench_teach(loaded, held_out, orders=1, counts=(1,), rows=[row], facts=1)["rows"]
+    assert [entry["facts"] for entry in found] == [1]
+    assert found[0]["recall"] == 1.0
+    assert set(make_rows(loaded)) >= {row}
