@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from microformer.generation.stream import Stream
 
 DESCRIPTION = "Let a model continue a prompt. A prompt that was taught is answered from the session."
-TOGETHER = 64  # prompts of a file that are handed to the engine at once
+TOGETHER = 256  # texts that are handed to the engine at once
 
 
 def add_arguments(parser: Parser) -> None:
@@ -51,8 +51,9 @@ def run(values: dict[str, Any]) -> None:
         if values["interactive"]:
             converse(engine, recaller, sampling, values)
             return
-        for start in range(0, len(prompts), TOGETHER):
-            some = prompts[start : start + TOGETHER]
+        together = max(1, TOGETHER // sampling.num_samples)
+        for start in range(0, len(prompts), together):
+            some = prompts[start : start + together]
             begun = [(prompt, text) for prompt in some for text in begin(engine, recaller, prompt, sampling)]
             for prompt, text in begun:
                 show(prompt, text, values, alone=len(prompts) == 1 and sampling.num_samples == 1)

@@ -93,7 +93,7 @@ def test_the_module_is_the_command_line(place: Path) -> None:
         [sys.executable, "-m", "microformer", "evaluate", place / "nothing"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
