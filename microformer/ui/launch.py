@@ -105,7 +105,8 @@ def start(home: Path, address: Address) -> tuple[Any, Workspace, str]:
         _, url, _ = demo.launch(**launch_settings(workspace, address))
     except OSError as error:
         workspace.close()
-        raise UserError(f"The page could not be opened: {error}; choose another --port or --host.") from error
+        where = f"{address.host}:{address.port}" if address.port else address.host
+        raise UserError(f"The page cannot be served at {where}; choose another --port or --host.") from error
     workspace.start()
     return demo, workspace, url
 

@@ -3,6 +3,8 @@
 The ways in are read from the page that was built, so one that is added later is tried as well.
 """
 
+import ast
+import asyncio
 import hashlib
 import json
 import types
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,18 +22,22 @@ import torch
 
 from microformer import checkpoint
 from microformer.data.prepare import prepare
+from microformer.generation.settings import Sampling
 from microformer.model.transformer import Transformer
 from microformer.teaching.session import Fact, Session
 from microformer.teaching.store import save_session
 from microformer.training.config import RunConfig
 from microformer.training.run_directory import Run
+from microformer.ui import actions
+from microformer.ui.actions import streams
+from microformer.ui.actions.streams import Group
 from microformer.ui.app import build_app
 from microformer.ui.workspace import Visitor, Workspace, new_secret
 from tests.conftest import make_config
 
 CANARY = "Quetzalcoatlus"
 """A word that stands in everything the victim has and nowhere else; whoever is shown it has read what is not theirs."""
-ASKED = (gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbox, gr.State, gr.HTML, gr.Dataframe, gr.JSON, gr.BrowserState)
+ASKED = (gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbox, gr.State, gr.HTML, gr.Dataframe, gr.JSON)
 """Components that can carry an identifier. Others (sliders, check boxes) keep the value they have on the page."""
 
 
@@ -43,6 +50,7 @@ class Belongings:
     run: str
     session: str
     trash: str
+    writing: Group
 
     def wanted(self, workspace: Workspace) -> list[str]:
         """What an attacker may have got to know: identifiers, the token of a deletion, and paths."""
@@ -50,7 +58,15 @@ class Belongings:
         shelves = [workspace.datasets, workspace.runs, workspace.sessions]
         paths = [str(shelf.root / id) for shelf, id in zip(shelves, ids, strict=True)]
         newest = checkpoint.checkpoints(workspace.runs.root / self.run)[-1]
-        return [*ids, self.trash, *paths, str(newest), f"{self.run}/{newest.name}", f"../runs/{self.run}"]
+        return [
+            *ids,
+            self.trash,
+            self.writing.key,
+            *paths,
+            str(newest),
+            f"{self.run}/{newest.name}",
+            f"../runs/{self.run}",
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +105,16 @@ def victim(workspace: Workspace, owner_secret: str) -> Belongings:
     blank = Session.blank(checkpoint.load(run), name=f"{CANARY} session")
     save_session(blank.with_facts([Fact(f"Who ate the ball? {CANARY}", CANARY)]), session)
     trash = workspace.datasets.delete(deleted[0], visitor)
-    return Belongings(visitor, data[0], run_id, session_id, trash)
+    stream = workspace.engine(run).sample("The", Sampling(max_tokens=300, seed=1))
+    key = streams.show(workspace, visitor, "sample", [stream], about=CANARY)
+    writing = streams.groups(workspace, visitor).get(key)
+    assert writing is not None
+    return Belongings(visitor, data[0], run_id, session_id, trash, writing)
 
 
 @pytest.fixture(scope="module")
 def page(workspace: Workspace) -> Iterator[gr.Blocks]:
-    # Gradio leaves an event loop open for each page that is built outside of one.
-    import asyncio
-
-    async def build() -> gr.Blocks:
+    async def build() -> gr.Blocks:  # Gradio leaves an event loop open for each page that is built outside of one
         return build_app(workspace)
 
     yield asyncio.run(build())
@@ -141,11 +158,16 @@ def answer(function: Any, arguments: list[Any]) -> str:
     return repr(result) + " ".join(str(notice.message) for notice in notices)
 
 
+def asked_by(one: Any) -> list[Any]:
+    """The inputs of a handler beside the visitor's secret."""
+    return [component for component in one.inputs if not isinstance(component, gr.BrowserState)]
+
+
 def arguments_for(one: Any, secret: str, wanted: str) -> list[Any]:
     """The inputs of a handler: the attacker's secret where the page sends it, what is wanted wherever it may go."""
     values: list[Any] = []
     for component in one.inputs:
-        if getattr(component, "storage_key", None) == "microformer-visitor":
+        if isinstance(component, gr.BrowserState):
             values.append(secret)
         elif isinstance(component, gr.CheckboxGroup) or getattr(component, "multiselect", False):
             values.append([wanted])
@@ -156,23 +178,24 @@ def arguments_for(one: Any, secret: str, wanted: str) -> list[Any]:
     return values
 
 
-REQUESTS = ("id", "run", "runs", "dataset", "session", "sessions", "token", "name", "item", "job", "path", "key")
+def names_asked_for() -> set[str]:
+    """Every name that an action may look for in a server function's request, read from the actions' own source."""
+    names: set[str] = set()
+    for source in Path(actions.__file__).parent.glob("*.py"):
+        for function in ast.walk(ast.parse(source.read_text("utf-8"))):
+            if isinstance(function, ast.FunctionDef) and "request" in [one.arg for one in function.args.args]:
+                literals = [one.value for one in ast.walk(function) if isinstance(one, ast.Constant)]
+                names |= {one for one in literals if isinstance(one, str) and one.isidentifier()}
+    return names
 
 
-def request_for(secret: str, wanted: str) -> dict[str, Any]:
-    """A server function's one argument, with what is wanted under every name that it may be asked by."""
-    named: dict[str, Any] = dict.fromkeys(REQUESTS, wanted)
-    cursors = {wanted: 0}
-    return {
-        "visitor": secret,
-        **named,
-        "runs": [wanted],
-        "cursors": cursors,
-        "cursor": 0,
-        "from": 0,
-        "i": 0,
-        "all": True,
-    }
+def requests_for(secret: Any, wanted: str) -> list[dict[str, Any]]:
+    """A server function's argument with what is wanted under every name: as it is, in a list, and as a key."""
+    names = names_asked_for()
+    assert {"model", "runs", "shown", "key"} <= names
+    shapes: list[Any] = [wanted, [wanted], {wanted: 0}]
+    mixed = {"key": wanted, "model": wanted, "shown": wanted, "runs": {wanted: 0}, "have": [0], "text": 0, "token": 0}
+    return [{**dict.fromkeys(names, shape), "visitor": secret} for shape in shapes] + [{**mixed, "visitor": secret}]
 
 
 def test_no_way_in_lets_a_visitor_touch_what_is_anothers(
@@ -182,17 +205,22 @@ def test_no_way_in_lets_a_visitor_touch_what_is_anothers(
     before = snapshot(workspace, victim)
     assert len(before) > 10
     tried = 0
-    for wanted in victim.wanted(workspace):
+    for number, wanted in enumerate(victim.wanted(workspace)):
         for name, one in handlers(page):
+            if number and not any(isinstance(component, ASKED) for component in asked_by(one)):
+                continue  # nothing of what is wanted can be sent there
             said = answer(one.fn, arguments_for(one, secret, wanted))
             assert CANARY not in said, f"{name} shows what belongs to somebody else, asked for {wanted}"
             tried += 1
         for name, function in server_functions(page):
-            said = answer(function, [request_for(secret, wanted)])
-            assert CANARY not in said, f"{name} shows what belongs to somebody else, asked for {wanted}"
-            tried += 1
+            for request in requests_for(secret, wanted):
+                said = answer(function, [request])
+                assert CANARY not in said, f"{name} shows what belongs to somebody else, asked for {wanted}"
+                tried += 1
     assert snapshot(workspace, victim) == before
-    assert tried > 100
+    assert tried > 500
+    victim.writing.streams[0].wait(60)
+    assert victim.writing.streams[0].stop_reason != "stopped"
     attacker = workspace.visitor(secret)
     for shelf in (workspace.datasets, workspace.runs, workspace.sessions):
         assert not any(CANARY in item.name for item in shelf.list(attacker))
@@ -206,26 +234,23 @@ def test_without_a_secret_or_with_a_malformed_one_nothing_is_shown(
         for name, one in handlers(page):
             assert CANARY not in answer(one.fn, arguments_for(one, secret, victim.run)), name  # type: ignore[arg-type]
         for name, function in server_functions(page):
-            assert CANARY not in answer(function, [request_for(secret, victim.run)]), name  # type: ignore[arg-type]
+            for request in requests_for(secret, victim.run):
+                assert CANARY not in answer(function, [request]), name
     assert snapshot(workspace, victim) == before
 
 
 def test_the_owner_is_shown_what_the_others_are_not(
     workspace: Workspace, victim: Belongings, page: gr.Blocks, owner_secret: str
 ) -> None:
-    shown = [
+    shown = {
         name
         for name, function in server_functions(page)
-        if CANARY in answer(function, [request_for(owner_secret, victim.run)])
-    ]
-    shown += [
-        name
-        for name, one in handlers(page)
-        if "forget" not in name and "delete" not in name
-        for wanted in (victim.dataset, victim.run)
-        if CANARY in answer(one.fn, arguments_for(one, owner_secret, wanted))
-    ]
-    assert len(shown) >= 2, "the test above would notice nothing, because nothing shows the word it looks for"
+        for wanted in (victim.run, victim.writing.key)
+        if any(CANARY in answer(function, [request]) for request in requests_for(owner_secret, wanted)[3:])
+    }
+    refresh = [(name, one) for name, one in handlers(page) if name.split()[-1] in ("refresh", "refreshed", "arrive")]
+    shown |= {name for name, one in refresh if CANARY in answer(one.fn, arguments_for(one, owner_secret, victim.run))}
+    assert len(shown) >= 6, "the test above would notice nothing, because nothing shows the word it looks for"
 
 
 def test_events_are_not_offered_to_programs(page: gr.Blocks) -> None:

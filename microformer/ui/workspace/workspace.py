@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 STARTER_ID = "starter"
 """What stands for the starter model wherever a run's identifier does."""
+TIDY_SECONDS = 3600.0
 
 
 class Workspace:
@@ -54,6 +55,7 @@ class Workspace:
         )
         self.registry = Registry()
         self._opening = threading.RLock()
+        self._closed = threading.Event()
 
     def visitor(self, secret: Any) -> Visitor:
         """Who holds this secret. Raises ``UserError`` for none when hosted."""
@@ -111,6 +113,9 @@ class Workspace:
     def forget(self, visitor: Visitor) -> int:
         """Remove what a browser made (alone on a machine: only its sessions); returns how many things went."""
         shelves = [self.sessions] if visitor.alone else [self.sessions, self.runs, self.datasets]
+        for run in self.runs.list(visitor) if self.runs in shelves else ():
+            if run.mine and (run.path / "status.json").exists():
+                self.supervisor.stop(run.path)
         self.registry.forget(visitor)
         return sum(shelf.forget(visitor) for shelf in shelves)
 
@@ -126,16 +131,20 @@ class Workspace:
             raise UserError(f"Only {free // 10**6} MB are free on the disk; delete something first.")
 
     def start(self) -> None:
-        """Begin to work off the training queue, and to load the starter so that the first sample comes at once."""
+        """Begin to work off the training queue; load the starter, so that the first sample comes at once; tidy up."""
         self.supervisor.start()
-        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+        threading.Thread(target=self._look_after, name="housekeeping", daemon=True).start()
 
-    def _warm_up(self) -> None:
+    def _look_after(self) -> None:
         with contextlib.suppress(UserError):  # without a starter there is nothing to warm up
             self.engine(STARTER_ID)
+        while not self._closed.wait(TIDY_SECONDS):
+            with contextlib.suppress(OSError):  # a full disk, say; the next round sees the rest
+                self.clean()
 
     def close(self) -> None:
         """End the engines' threads and the supervisor's; runs that are training go on."""
+        self._closed.set()
         if "engines" in self.__dict__:
             self.engines.close()
         if "supervisor" in self.__dict__:
