@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from playground import Playground, Visit
 from playwright.sync_api import Locator, expect
 
 from microformer import checkpoint
 from microformer.files import write_yaml
 from microformer.ui.workspace import Workspace
+from tests.e2e.playground import Playground, Visit
 from tests.teaching.small_models import make_loaded
 
 Visits = Callable[..., Visit]
