@@ -93,10 +93,15 @@ def test_guessing_the_last_place_is_right_less_than_half_the_time(told: list[Sto
 
 def test_things_of_one_story_cannot_be_mistaken_for_each_other(everything: list[Story]) -> None:
     for story in everything:
-        words = [word for question in story.questions for word in question.thing.removeprefix("the ").split(" ")[:1]]
-        nouns = [question.thing.split(" ", 2)[2] for question in story.questions]
-        assert len(set(words)) == len(words) == len(set(nouns))
-        assert len({question.place for question in story.questions}) == len(story.questions)
+        where = {question.thing: question.place for question in story.questions}
+        looks = {thing.split(" ", 2)[1] for thing in where}
+        nouns = {thing.split(" ", 2)[2] for thing in where}
+        assert len(looks) == len(nouns) == len(set(where.values())) == len(where)
+
+
+def test_riddles_ask_everything_twice() -> None:
+    for riddle in itertools.islice(riddles(1), 50):
+        assert set(Counter(question.thing for question in riddle.questions).values()) == {2}
 
 
 def test_stories_are_short_and_have_three_paragraphs(told: list[Story]) -> None:

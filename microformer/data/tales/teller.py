@@ -112,9 +112,12 @@ class _Telling:
         return Story("\n".join(paragraphs), self.questions(tracked))
 
     def riddle(self) -> Story:
-        """Things, where they are, and perhaps a move or two, in one paragraph."""
+        """Things, where they are, and perhaps a move or two, in one paragraph; everything is asked twice.
+
+        The second answer can be read off the first. That is how a model begins to look places up at all.
+        """
         tracked = self.things()
-        return Story(self.paragraph(self.puzzle, tracked), self.questions(tracked))
+        return Story(self.paragraph(self.puzzle, tracked), self.questions(tracked) + self.questions(tracked))
 
     def things(self) -> list[_Tracked]:
         """One to three things that cannot be mistaken for each other."""
