@@ -210,7 +210,7 @@ def _run(
     try:
         work(transfer, told)
         workspace.mark(visitor, "hub")
-        state = "done"
+        transfer.fraction, state = 1.0, "done"
     except Stopped:
         state = "stopped"
     except UserError as error:

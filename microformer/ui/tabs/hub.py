@@ -17,6 +17,9 @@ ABOUT_PUSH = (
 ABOUT_PULL = "Any model that somebody shared from Microformer; write to it, teach it, or train it further."
 ABOUT_FILE = "No account needed: a model as one file, to keep, to send, or to bring back here or elsewhere."
 
+# On a phone the buttons are a long way below.
+TO_PROGRESS = "() => document.querySelector('#hub-progress')?.scrollIntoView({block: 'nearest', behavior: 'smooth'})"
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -39,13 +42,17 @@ class Parts:
 
 
 def build(page: Page) -> Parts:
-    """Lay out the tab: what goes out on the left, what comes in on the right, progress below."""
+    """Lay out the tab: what is under way on top, what goes out on the left, what comes in on the right."""
+    progress = progress_bar(page, hub.progress, elem_id="hub-progress", label="Progress of the model on its way")
+    with gr.Row(elem_id="hub-next"):
+        stop = gr.Button("Stop", elem_id="hub-stop", visible=False, min_width=90)
+        use = gr.Button("Let it write", variant="primary", elem_id="hub-use", visible=False, min_width=120)
     with gr.Row(equal_height=False, elem_classes="sides"):
         with gr.Column(scale=1, min_width=320, elem_classes="card"):
             going = _build_going(page)
         with gr.Column(scale=1, min_width=320, elem_classes="card"):
             coming = _build_coming(page)
-    return Parts(**going, **coming)
+    return Parts(**going, **coming, progress=progress, stop=stop, use=use)
 
 
 def _build_going(page: Page) -> dict[str, Any]:
@@ -114,20 +121,13 @@ def _build_coming(page: Page) -> dict[str, Any]:
     with gr.Column(elem_classes="panel"):
         gr.Markdown("#### From a file", elem_classes="quiet")
         file = gr.File(
-            file_count="single", file_types=[".zip"], label="A model as a .zip file", elem_id="hub-file", height=120
+            file_count="single", file_types=[".zip"], label="A model as a .zip file", elem_id="hub-file", height=150
         )
-    progress = progress_bar(page, hub.progress, elem_id="hub-progress", label="Progress of the model on its way")
-    with gr.Row():
-        stop = gr.Button("Stop", elem_id="hub-stop", visible=False, min_width=90)
-        use = gr.Button("Let it write", variant="primary", elem_id="hub-use", visible=False, min_width=120)
     return {
         "pull_from": pull_from,
         "pull_token": pull_token,
         "pull": pull,
         "file": file,
-        "progress": progress,
-        "stop": stop,
-        "use": use,
     }
 
 
