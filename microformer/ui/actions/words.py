@@ -44,7 +44,7 @@ def meaning(bits_per_byte: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as people say them: ``45 s``, ``3 min 20 s``, ``1 h 5 min``, ``3 days``."""
+    """Seconds as people say them: ``45 s``, ``3 min 20 s``, ``1 h 5 min``, ``3 days``, ``4 months``."""
     if seconds is None or not math.isfinite(seconds):
         return "–"
     whole = round(max(seconds, 0))
@@ -56,7 +56,10 @@ def duration(seconds: float | None) -> str:
         return f"{round(whole / 60)} min"
     if whole < 48 * 3600:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{round(whole / 86400)} days"
+    days = whole / 86400
+    if days < 60:
+        return f"{days:.0f} days"
+    return f"{days / 30:.0f} months" if days < 700 else f"{days / 365:,.0f} years"
 
 
 def figure(value: Any, form: str) -> str:
