@@ -303,5 +303,7 @@ def test_durations_read_as_people_say_them() -> None:
         "17 min",
         "1 h 6 min",
         "2 days",
+        "4 months",
+        "32 years",
         "–",
     ]
