@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from microformer.bench.questions import Report, Row, ask, endings, is_right, place_named
+from microformer.bench.questions import Report, Row, ask, endings, is_right, place_named, questions
 from microformer.data.tales import stories
 from microformer.data.tokenizers import Tokenizer, build_tokenizer
 from microformer.model.transformer import Transformer
@@ -66,3 +66,13 @@ def test_report_is_json_and_a_table() -> None:
         "    2      5    40%                   40%",
         "48 of 50 stories sampled at temperature 0.7 end by themselves.",
     ]
+
+
+@pytest.mark.slow
+def test_the_starter_knows_where_things_are_and_ends_its_stories() -> None:
+    """The numbers it ships with, on fewer stories; the whole table is printed by ``bench questions``."""
+    report = questions("starter", count=25, samples=10)
+    few_moves = [row for row in report.rows if row.moves <= 1]
+    assert sum(row.right for row in few_moves) >= 0.9 * sum(row.asked for row in few_moves)
+    assert sum(row.guess_right for row in report.rows) < 0.5 * sum(row.asked for row in report.rows)
+    assert report.ended >= 9
