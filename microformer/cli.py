@@ -1,8 +1,8 @@
 """The command line: finds the command, runs it, and turns every error into one sentence and an exit status.
 
-Exit status 0: done; 1: a fault of the program; 2: an error that the user can mend; 130: interrupted. Each command is
-a module of ``microformer.commands`` with ``DESCRIPTION``, ``add_arguments(parser)`` and ``run(values)``; it is
-imported only when it is asked for, and imports what is slow only when it runs.
+Exit status 0: done; 1: a fault of the program; 2: an error that the user can mend; 3: a training run that diverged;
+130: interrupted. Each command is a module of ``microformer.commands`` with ``DESCRIPTION``, ``add_arguments(parser)``
+and ``run(values)``; it is imported only when it is asked for, and imports what is slow only when it runs.
 """
 
 import contextlib
