@@ -35,7 +35,7 @@ def model_card(shared: Bundle, repo: str, *, pictured: bool) -> str:
         _sample(shared.run),
         "## Use it",
         f'```\npython -m microformer pull {repo} my-run\npython -m microformer sample my-run --prompt "Once"\n```',
-        "In the playground: the Hub page, *Get a model*, and this repository's name.",
+        "In the playground: *Share*, then *Get a model*, with this repository's name.",
         "## How it was made",
         "Every setting, as in `config.yaml`:",
         _fenced(yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True, width=100), "yaml"),
