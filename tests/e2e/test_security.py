@@ -4,6 +4,7 @@ What every way into the page does for a stranger is tried in ``tests/ui/test_vis
 the door and Gradio as they come from outside.
 """
 
+import http.client
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -92,9 +93,14 @@ def test_the_names_the_host_allows_are_answered(client: httpx.Client) -> None:
     assert client.get("/", headers={"Host": "class.example.org"}).status_code == 200
 
 
-def test_an_upload_over_the_limit_is_refused(client: httpx.Client) -> None:
-    files = {"files": ("x.txt", b"x" * 23_000_000)}
-    assert client.post("/gradio_api/upload", files=files).status_code == 413
+def test_an_upload_over_the_limit_is_refused_before_it_is_sent(hosted: Playground) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", hosted.port, timeout=120)
+    connection.putrequest("POST", "/gradio_api/upload")
+    connection.putheader("Content-Type", "multipart/form-data; boundary=x")
+    connection.putheader("Content-Length", "23000000")
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
 
 
 def test_files_of_the_home_and_the_machine_cannot_be_fetched(
