@@ -12,13 +12,15 @@ from torch import Tensor
 
 from microformer.model.transformer import Transformer
 
-ROWS, LENGTH = 64, 96
+ROWS, LONGEST = 64, 256
+"""How many texts are written, as long as the context but not longer than this: what a model does far into a text
+(answering a question about it, say) is held in place only if the anchors go that far."""
 
 
 @dataclass(frozen=True)
 class Anchors:
-    """``tokens`` (rows, length), each row beginning with ``<|endoftext|>``, and for every place ``hidden``, the
-    frozen base model's input of the head (rows, length, d_model)."""
+    """``tokens`` (ROWS, length), each row beginning with ``<|endoftext|>``, and for every place ``hidden``, the
+    frozen base model's input of the head (ROWS, length, d_model)."""
 
     tokens: Tensor
     hidden: Tensor
@@ -29,7 +31,7 @@ def sample_anchors(model: Transformer, end_id: int, *, seed: int = 0) -> Generat
 
     A text that ends is followed by another one in the same row, as in training.
     """
-    length = min(LENGTH, model.config.max_seq_len)
+    length = min(LONGEST, model.config.max_seq_len)
     generator = torch.Generator().manual_seed(seed)
     cache = model.new_cache(ROWS, length)
     tokens = torch.full((ROWS, length), end_id)

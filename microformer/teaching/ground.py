@@ -19,6 +19,8 @@ from microformer.model.transformer import Transformer
 from microformer.teaching.anchors import Anchors, sample_anchors
 from microformer.teaching.examples import Example
 
+SPREAD = 2
+"""Anchor places are chosen from this many times as many, so that a step sees more texts than it has places for."""
 MAX_KEPT_NUMBERS = 2**26
 """How many activations are kept for a model: 256 MB in fp32; the examples used longest ago go first."""
 
@@ -89,14 +91,13 @@ class Ground:
     def anchor_places(self, count: int, first: int, generator: torch.Generator) -> tuple[Lesson, Tensor]:
         """About ``count`` places of the anchors, and the base model's input of the head at each (places, d_model)."""
         assert self.anchors is not None, "prepare() comes first"
-        tokens = self.anchors.tokens
-        rows = max(1, count // tokens.shape[1])
-        chosen = torch.randperm(len(tokens), generator=generator)[:rows]
-        each = torch.arange(rows).repeat_interleave(tokens.shape[1])
-        columns = torch.arange(tokens.shape[1]).repeat(rows)
-        lower = self._lower_of_anchors(first)[chosen]
-        lesson = Lesson(lower, each, columns, torch.zeros(0, dtype=torch.long), first)
-        return lesson, self.anchors.hidden[chosen].flatten(0, 1).clone()
+        count, length = min(count, self.anchors.tokens.numel()), self.anchors.tokens.shape[1]
+        wide = min(len(self.anchors.tokens), max(1, SPREAD * count // length))
+        chosen = torch.randperm(len(self.anchors.tokens), generator=generator)[:wide]
+        places = torch.randperm(wide * length, generator=generator)[:count].sort().values
+        rows, columns = places // length, places % length
+        lesson = Lesson(self._lower_of_anchors(first)[chosen], rows, columns, torch.zeros(0, dtype=torch.long), first)
+        return lesson, self.anchors.hidden[chosen[rows], columns]
 
     def _lower_of_anchors(self, first: int) -> Tensor:
         """*Shape:* (rows, length, d_model)."""

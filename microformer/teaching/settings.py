@@ -19,7 +19,7 @@ class TeachSettings:
         24, "Facts taught before that are repeated in each step, half of them the weakest.", minimum=0, maximum=4096
     )
     drift_weight: float = setting(
-        600.0, "How strongly the rest of what the model says is held in place.", minimum=0, maximum=1e6
+        2000.0, "How strongly the rest of what the model says is held in place.", minimum=0, maximum=1e6
     )
     anchor_places: int = setting(
         512, "Places of the model's own text that are held in each step.", minimum=1, maximum=65536
