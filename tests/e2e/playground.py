@@ -115,7 +115,8 @@ class Visit:
 
     def open(self, tab: str | None = None) -> "Visit":
         """Load the page (again), wait until it knows this browser, and turn to a tab."""
-        self.page.goto(self.playground.url)
+        with self.forgiving():  # a page that is left in the middle of a question complains of the lost answer
+            self.page.goto(self.playground.url, wait_until="commit")
         expect(self.page.locator("body[data-visitor=known]")).to_be_attached(timeout=3 * PATIENCE)
         if tab:
             self.turn_to(tab)
@@ -137,11 +138,11 @@ class Visit:
     @contextlib.contextmanager
     def forgiving(self) -> Iterator[None]:
         """While the app is stopped on purpose, requests fail and the browser says so; that is no fault."""
-        self._forgiving = True
+        before, self._forgiving = self._forgiving, True
         try:
             yield
         finally:
-            self._forgiving = False
+            self._forgiving = before
 
     def note_error(self, text: str) -> None:
         """Record an error of the page's scripts or console."""
