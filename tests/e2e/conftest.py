@@ -88,7 +88,7 @@ def visits(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) -> 
             picture = tmp_path / f"visit{number}.png"
             one.page.screenshot(path=picture, full_page=True)
             sys.stderr.write(f"{picture}\n{one.errors}\n{one.playground.log.read_text()[-3000:]}\n")
-        one.context.close()
+        one.leave()
     for one in opened:
         one.check()
 

@@ -115,9 +115,11 @@ class Visit:
 
     def open(self, tab: str | None = None) -> "Visit":
         """Load the page (again), wait until it knows this browser, and turn to a tab."""
-        with self.forgiving():  # a page that is left in the middle of a question complains of the lost answer
+        # A page that is left in the middle of a question complains of the lost answer.
+        leaving = self.forgiving() if self.page.url != "about:blank" else contextlib.nullcontext()
+        with leaving:
             self.page.goto(self.playground.url, wait_until="commit")
-        expect(self.page.locator("body[data-visitor=known]")).to_be_attached(timeout=3 * PATIENCE)
+            expect(self.page.locator("body[data-visitor=known]")).to_be_attached(timeout=3 * PATIENCE)
         if tab:
             self.turn_to(tab)
         return self
@@ -148,6 +150,11 @@ class Visit:
         """Record an error of the page's scripts or console."""
         if not self._forgiving:
             self.errors.append(text)
+
+    def leave(self) -> None:
+        """Close this browser, whatever the page is in the middle of."""
+        self._forgiving = True
+        self.context.close()
 
     def check(self) -> None:
         """Nothing left the host and no script failed."""
