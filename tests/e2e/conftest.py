@@ -17,7 +17,7 @@ expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Every test in this folder drives a browser; a machine under load may starve it, so three more tries are granted."""
+    """Every test in this folder drives a browser; a busy machine may starve it, so three more tries are granted."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
