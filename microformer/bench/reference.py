@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 
 class ReferenceBlock(nn.Module):
+    """Attention and a feed-forward part, each normalised first. *Shape:* (batch, seq, width) -> the same."""
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads

@@ -119,6 +119,7 @@ def model_of(shape: Shape) -> ModelConfig:
 
 
 def tokens_per_second(step: Callable[[], object], tokens: int) -> float:
+    """How many tokens a second ``step`` handles, with ``tokens`` in each of its calls."""
     done, began = 0, time.perf_counter()
     while done == 0 or time.perf_counter() - began < TURN_SECONDS:
         step()

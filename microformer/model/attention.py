@@ -69,7 +69,7 @@ def plain_is_faster(query: Tensor) -> bool:
     """Whether written-out attention beats the fused kernel for this shape on this device.
 
     On a CPU the fused kernel's bf16 backward was measured four times slower than three plain operations at 64 tokens,
-    and as fast at 256 (``tests/benchmarks/README.md``). Everywhere else the fused kernel wins.
+    and as fast at 256 (on one with bf16 instructions). Everywhere else the fused kernel wins.
     """
     short = query.shape[2] < 256
     return query.device.type == "cpu" and query.requires_grad and query.dtype == torch.bfloat16 and short

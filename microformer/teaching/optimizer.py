@@ -1,7 +1,7 @@
 """The optimizer of a lesson: momentum whose steps are made orthogonal (Muon, Jordan et al. 2024).
 
 An adapter is two thin matrices. Steps that move all their directions alike learn a fact in about half the steps that
-Adam takes (``tests/benchmarks/README.md``). ``torch.optim.Muon`` takes one matrix at a time; these are stacks.
+Adam takes. ``torch.optim.Muon`` takes one matrix at a time; these are stacks.
 """
 
 from collections.abc import Sequence

@@ -121,6 +121,6 @@ def session_layers(config: ModelConfig) -> tuple[int, ...]:
     """The blocks that a session has adapters behind: the last two.
 
     All that lies below them is the frozen base, read once for each fact and kept, which makes a step several times
-    cheaper; adapters in all blocks were not better at holding facts (``tests/benchmarks/README.md``).
+    cheaper; adapters in all blocks were not better at holding facts in small trials.
     """
     return tuple(range(max(0, config.n_layers - 2), config.n_layers))
