@@ -60,7 +60,8 @@ const show = (news) => {
     const grows = number >= nodes.length;
     if (grows) begin(number, turn);
     const node = nodes[number];
-    const text = turn.reply.trim() || (turn.done ? "(nothing)" : "…");
+    node.said = turn.reply.trim();
+    const text = node.said || (turn.done ? "(nothing)" : "…");
     if (node.reply.textContent !== text) node.reply.textContent = text;
     node.reply.dataset.gate = turn.gate;
     node.reply.dataset.done = turn.done && !turn.learning;
@@ -95,7 +96,7 @@ const edit = (number) => {
   const node = nodes[number];
   const form = made("form", "correcting");
   const box = made("textarea", "");
-  box.value = node.reply.textContent;
+  box.value = node.said;
   box.setAttribute("aria-label", `What it should have said to ${node.message}`);
   const close = () => { correcting = null; form.remove(); node.press.hidden = false; };
   form.append(box, button("Teach", () => form.requestSubmit(), true), button("Cancel", close));

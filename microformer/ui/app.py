@@ -27,6 +27,7 @@ def build_app(workspace: Workspace) -> gr.Blocks:
     with gr.Blocks(title="Microformer", analytics_enabled=False, delete_cache=(UPLOADS_KEPT, UPLOADS_KEPT)) as demo:
         visitor, arrived = identity.build(workspace, demo)
         page = Page(workspace, visitor, arrived)
+        page.last_model = identity.remembered(workspace, "model")
         top = header.build(page)
         parts: dict[str, Any] = {}
         with gr.Tabs(elem_id="steps") as page.tabs:

@@ -28,6 +28,11 @@ def build(workspace: Workspace, demo: gr.Blocks) -> tuple[gr.BrowserState, Any]:
     return visitor, arrived
 
 
+def remembered(workspace: Workspace, what: str) -> gr.BrowserState:
+    """A hidden component whose value a browser remembers from visit to visit. Nothing rests on what comes back."""
+    return gr.BrowserState(None, storage_key=f"microformer-{what}", secret=workspace.app_secret())
+
+
 def introduce(secret: Any) -> Any:
     """The secret the browser already has, if it is one of ours in form; otherwise a new one."""
     return gr.skip() if is_secret(secret) else new_secret()

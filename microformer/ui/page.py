@@ -30,13 +30,14 @@ VISITOR_JS = "const visitor = () => (window.microformer || {}).visitor || null;\
 class Page:
     """The page under construction.
 
-    ``visitor`` holds the browser's secret and ``arrived`` is the event after which it is known. ``tabs`` are all tabs,
-    ``panes`` each of them by its id.
+    ``visitor`` holds the browser's secret and ``arrived`` is the event after which it is known. ``last_model`` holds
+    the model that this browser used last. ``tabs`` are all tabs, ``panes`` each of them by its id.
     """
 
     workspace: Workspace
     visitor: gr.BrowserState
     arrived: Any
+    last_model: gr.BrowserState = field(init=False)
     tabs: gr.Tabs = field(init=False)
     panes: dict[str, gr.Tab] = field(default_factory=dict)
 

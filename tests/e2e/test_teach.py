@@ -164,3 +164,24 @@ def test_gate_and_strength_and_what_else_changed(parrot: Playground, visits: Vis
     expect(page.locator("#teach-fingerprints .proof")).to_have_attribute("data-same", "true")
     page.locator("#teach-measure").click()
     expect(page.locator("#teach-change table")).to_contain_text("the same")
+
+
+def test_a_reply_is_corrected_in_conversation(parrot: Playground, visits: Visits) -> None:
+    visit = at_teach(visits(parrot))
+    page = visit.page
+    page.get_by_label("In conversation").check()
+    chat = page.locator("#teach-chat")
+    chat.get_by_label("Your message").fill("Who is there?")
+    chat.get_by_role("button", name="Say").click()
+    reply = chat.locator(".reply")
+    expect(reply).to_have_attribute("data-done", "true")
+    chat.get_by_role("button", name="Correct the reply").click()
+    chat.get_by_label("What it should have said").fill("Zoe.")
+    chat.get_by_role("button", name="Teach").click()
+    expect(chat.locator(".about")).to_contain_text("corrected")
+    expect(reply).to_have_text("Zoe.")
+    expect(facts(visit)).to_have_count(1)
+    visit.open("Teach")
+    expect(page.locator("#teach-model input")).to_have_value(NAME)  # the model it was with
+    page.get_by_label("In conversation").check()
+    expect(chat.locator(".said")).to_have_text("Who is there?")

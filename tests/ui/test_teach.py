@@ -61,9 +61,9 @@ def rows(workspace: Workspace, visitor: Visitor, model: str, **request: Any) -> 
     return found
 
 
-def written(workspace: Workspace, visitor: Visitor) -> list[str]:
+def written(workspace: Workspace, visitor: Visitor, model: str) -> list[str]:
     """The texts that are on show, once they are whole."""
-    group = streams.latest(workspace, visitor, teach.PLACE)
+    group = streams.latest(workspace, visitor, teach.place_of(model))
     assert group is not None
     return [stream.result(PATIENCE) for stream in group.streams]
 
@@ -72,7 +72,7 @@ def test_a_fact_is_learnt_said_before_and_after_and_ticked(workspace: Workspace,
     lesson = over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
     assert rows(workspace, ada, model) == [["Who?", "Zoe", True]]
     teach.results(workspace, ada, Manner())
-    before, after = written(workspace, ada)
+    before, after = written(workspace, ada, model)
     assert after == " Zoe" != before
     assert "says it exactly" in lessons.outcome(lesson) and lesson.unchanged
     assert teach.results(workspace, ada, Manner()) is None, "shown once"
@@ -120,7 +120,7 @@ def test_a_reset_gives_the_base_back_and_can_be_undone(workspace: Workspace, ada
     over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
     teach.reset(workspace, ada, model)
     teach.ask(workspace, ada, model, "Who?", Manner(gate="on"))
-    base, now = written(workspace, ada)
+    base, now = written(workspace, ada, model)
     assert base == now and rows(workspace, ada, model) == []
     with pytest.raises(UserError, match="nothing to reset"):
         teach.reset(workspace, ada, model)
@@ -143,8 +143,8 @@ def test_gate_and_strength_decide_and_it_is_told_how(
 ) -> None:
     over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
     teach.ask(workspace, ada, model, "Who?", manner)
-    base, answer = written(workspace, ada)
-    group = streams.latest(workspace, ada, teach.PLACE)
+    base, answer = written(workspace, ada, model)
+    group = streams.latest(workspace, ada, teach.place_of(model))
     assert group is not None and words in group.about
     assert (answer == base) is (manner.strength == 0 or manner.gate == "off")
 
@@ -160,7 +160,7 @@ def test_a_memory_is_saved_to_a_file_and_loaded_beside_or_instead(
     assert [row[0] for row in shown["rows"]] == ["Where?"] and shown["beside"][0][1:] == ["Ada's <b>", "1 fact"]
     for prompt, answer in (("Who?", " Zoe"), ("Where?", " Here")):
         teach.ask(workspace, bob, model, prompt, Manner())
-        assert written(workspace, bob)[1] == answer
+        assert written(workspace, bob, model)[1] == answer
     lists.put_aside(workspace, bob, {"model": model, "id": shown["beside"][0][0]})
     teach.load(workspace, bob, model, str(file), memories.OWN)
     assert rows(workspace, bob, model) == [["Who?", "Zoe", True]]

@@ -32,12 +32,13 @@ from microformer.ui import actions
 from microformer.ui.actions import streams
 from microformer.ui.actions.streams import Group
 from microformer.ui.app import build_app
+from microformer.ui.identity import STORAGE_KEY
 from microformer.ui.workspace import Visitor, Workspace, new_secret
 from tests.conftest import make_config
 
 CANARY = "Quetzalcoatlus"
 """A word that stands in everything the victim has and nowhere else; whoever is shown it has read what is not theirs."""
-ASKED = (gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbox, gr.State, gr.HTML, gr.Dataframe, gr.JSON)
+ASKED = (gr.BrowserState, gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbox, gr.State, gr.HTML, gr.Dataframe, gr.JSON)
 """Components that can carry an identifier. Others (sliders, check boxes) keep the value they have on the page."""
 
 
@@ -158,16 +159,21 @@ def answer(function: Any, arguments: list[Any]) -> str:
     return repr(result) + " ".join(str(notice.message) for notice in notices)
 
 
+def tells_who(component: Any) -> bool:
+    """Whether this is the component that holds the browser's secret."""
+    return isinstance(component, gr.BrowserState) and component.storage_key == STORAGE_KEY
+
+
 def asked_by(one: Any) -> list[Any]:
     """The inputs of a handler beside the visitor's secret."""
-    return [component for component in one.inputs if not isinstance(component, gr.BrowserState)]
+    return [component for component in one.inputs if not tells_who(component)]
 
 
 def arguments_for(one: Any, secret: str, wanted: str) -> list[Any]:
     """The inputs of a handler: the attacker's secret where the page sends it, what is wanted wherever it may go."""
     values: list[Any] = []
     for component in one.inputs:
-        if isinstance(component, gr.BrowserState):
+        if tells_who(component):
             values.append(secret)
         elif isinstance(component, gr.CheckboxGroup) or getattr(component, "multiselect", False):
             values.append([wanted])

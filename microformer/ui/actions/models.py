@@ -37,6 +37,11 @@ def models(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str]]:
     return ([(STARTER_NAME, STARTER_ID)] if starter_there() else []) + runs
 
 
+def chosen_of(ids: list[str], *wanted: Any) -> str | None:
+    """The first of ``wanted`` that is among ``ids``; else the first of these, or ``None`` when there is none."""
+    return next((one for one in wanted if one in ids), ids[0] if ids else None)
+
+
 def starter_there() -> bool:
     """Whether the starter model came with this copy of the program."""
     from microformer.checkpoint import STARTER

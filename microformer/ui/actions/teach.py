@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from microformer.teaching.settings import TeachSettings
     from microformer.ui.workspace.engines import Speaker
 
-PLACE = "teach"
 MOST_TOKENS, MOST_PROMPT, MOST_PASSAGE = 400, 10_000, 20_000
 QUOTED = 60
 
@@ -50,6 +49,11 @@ class Manner:
     @property
     def sampling(self) -> Sampling:
         return Sampling(max_tokens=self.max_tokens, temperature=self.temperature, seed=self.seed)
+
+
+def place_of(model: Any) -> str:
+    """Where on the page a model's answers are shown: another model's are not shown beside them."""
+    return f"teach {model}"
 
 
 def teach_fact(
@@ -152,7 +156,7 @@ def ask(workspace: Workspace, visitor: Visitor, model: Any, prompt: Any, manner:
     return streams.show(
         workspace,
         visitor,
-        PLACE,
+        place_of(model),
         [base, answer],
         headings=["The model itself", "With what you taught it"],
         about=gate_in_words(recalled, manner, known),
@@ -237,7 +241,7 @@ def _show_both(workspace: Workspace, visitor: Visitor, lesson: Lesson, manner: M
         answers.append(_answer(speaker, visitor, known.sessions, prompt, manner))
     about = gate_in_words(answers[-1][1], manner, known) if after else ""
     texts = [stream for stream, _ in answers]
-    return streams.show(workspace, visitor, PLACE, texts, headings=["Before", "After"], about=about)
+    return streams.show(workspace, visitor, place_of(lesson.model), texts, headings=["Before", "After"], about=about)
 
 
 def _answer(

@@ -162,28 +162,28 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
 
 
 def _wire_models(page: Page, parts: Parts) -> None:
-    outputs = [parts.model, parts.checkpoint, parts.write, *parts.examples]
+    outputs = [page.last_model, parts.model, parts.checkpoint, parts.write, *parts.examples]
 
-    def refresh(workspace: Workspace, visitor: Visitor, model: Any, checkpoint: Any) -> Any:
+    def refresh(workspace: Workspace, visitor: Visitor, last: Any, model: Any, checkpoint: Any) -> Any:
         names = models.models(workspace, visitor)
         ids = [id for _, id in names]
-        if not ids:
+        model = models.chosen_of(ids, model, last)
+        if model is None:
             texts: list[str] = []
             kept = [("Best", models.BEST)]
-            model = None
         else:
-            model = model if model in ids else ids[0]
             texts = models.prompts(workspace, visitor, model)
             kept = models.checkpoints(workspace, visitor, model)
         checkpoint = checkpoint if checkpoint in [id for _, id in kept] else models.BEST
         return [
+            model,
             gr.Dropdown(names, value=model, info=None if ids else NO_MODEL),
             gr.Dropdown(kept, value=checkpoint),
             gr.Button(interactive=bool(ids)),
             *(_example(texts, number) for number in range(len(parts.examples))),
         ]
 
-    chosen = [parts.model, parts.checkpoint]
+    chosen = [page.last_model, parts.model, parts.checkpoint]
     page.on_arrival(refresh, chosen, outputs)
     page.on(page.panes["sample"].select, refresh, chosen, outputs)
     page.on(parts.model.input, refresh, chosen, outputs)

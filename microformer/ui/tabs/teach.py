@@ -173,7 +173,7 @@ def _wire_lessons(page: Page, parts: Parts) -> None:
 
     def teach_fact(workspace: Workspace, visitor: Visitor, model: Any, prompt: Any, answer: Any, *manner: Any) -> Any:
         lesson = teach.teach_fact(workspace, visitor, model, prompt, answer, Manner.of(*manner))
-        key = streams.latest_key(workspace, visitor, teach.PLACE)
+        key = streams.latest_key(workspace, visitor, teach.place_of(model))
         return [lesson.key, gr.Button(visible=True), key, ""]
 
     def ask(workspace: Workspace, visitor: Visitor, model: Any, prompt: Any, *manner: Any) -> Any:
@@ -203,13 +203,14 @@ def _wire_lessons(page: Page, parts: Parts) -> None:
 
 def _wire_arrival(page: Page, parts: Parts) -> None:
     buttons = [parts.teach, parts.ask, parts.teach_list, parts.teach_passage]
-    outputs = [parts.model, *buttons, parts.talk, parts.progress, *_after_outputs(parts)]
+    outputs = [page.last_model, parts.model, *buttons, parts.talk, parts.progress, *_after_outputs(parts)]
 
-    def refresh(workspace: Workspace, visitor: Visitor, model: Any, *manner: Any) -> Any:
+    def refresh(workspace: Workspace, visitor: Visitor, last: Any, model: Any, *manner: Any) -> Any:
         names = models.models(workspace, visitor)
         ids = [id for _, id in names]
-        model = model if model in ids else (ids[0] if ids else None)
+        model = models.chosen_of(ids, model, last)
         chosen = [
+            model,
             gr.Dropdown(names, value=model, info=None if ids else NO_MODEL),
             *[gr.Button(interactive=bool(ids)) for _ in buttons],
             {"model": model, "version": ""},
@@ -220,7 +221,7 @@ def _wire_arrival(page: Page, parts: Parts) -> None:
             return [*chosen, watched, *[gr.skip()] * len(_after_outputs(parts))]
         return [*chosen, watched, *_after(workspace, visitor, model, manner)]
 
-    inputs = [parts.model, *parts.manner]
+    inputs = [page.last_model, parts.model, *parts.manner]
     page.on(page.panes["teach"].select, refresh, inputs, outputs)
     page.on(parts.model.input, refresh, inputs, outputs)
 
@@ -233,7 +234,8 @@ def _after(workspace: Workspace, visitor: Visitor, model: Any, manner: tuple[Any
     """Everything that a lesson may have changed."""
     lesson = lessons.current(workspace, visitor)
     learning = lesson is not None and not lesson.done
-    key = teach.results(workspace, visitor, Manner.of(*manner)) or streams.latest_key(workspace, visitor, teach.PLACE)
+    shown = streams.latest_key(workspace, visitor, teach.place_of(model))
+    key = teach.results(workspace, visitor, Manner.of(*manner)) or shown
     return [
         gr.Button(visible=learning),
         key,
