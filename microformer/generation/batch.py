@@ -11,6 +11,7 @@ import torch
 from microformer.adapters.session import MixedMemory, SessionMemory
 from microformer.generation.prompt import window_start
 from microformer.generation.sampling import Choice, Sampling, choose_each
+from microformer.generation.threads import threads_for
 from microformer.model.cache import KVCache
 from microformer.model.transformer import Transformer
 
@@ -51,6 +52,7 @@ class Batch:
         self.model = model
         self.end_id = end_id
         self.context = model.config.max_seq_len
+        self.weights = sum(weight.numel() for weight in model.parameters())
         self.rows: list[Row] = []
         self._device = model.logit_bias.device
         self._cache: KVCache | None = None
@@ -76,8 +78,9 @@ class Batch:
         assert self._cache is not None
         self._slide()
         last = torch.tensor([row.ids[-1:] for row in self.rows], device=self._device)  # (B, 1)
-        logits = self.model(last, session=self._memory, cache=self._cache)[:, -1]  # (B, V)
-        choices = choose_each(logits, [row.sampling for row in self.rows], [row.uniform() for row in self.rows])
+        with threads_for(self.weights, len(self.rows)):
+            logits = self.model(last, session=self._memory, cache=self._cache)[:, -1]  # (B, V)
+            choices = choose_each(logits, [row.sampling for row in self.rows], [row.uniform() for row in self.rows])
         for row, choice in zip(self.rows, choices, strict=True):
             row.take(choice, self.end_id)
         return choices
@@ -103,7 +106,8 @@ class Batch:
         cache = self.model.new_cache(len(rows), max(1, longest))
         if longest:
             tokens = torch.tensor([ids + [self.end_id] * (longest - len(ids)) for ids in unread], device=self._device)
-            self.model.hidden(tokens, session=_mixed(rows), cache=cache)
+            with threads_for(self.weights, tokens.numel()):
+                self.model.hidden(tokens, session=_mixed(rows), cache=cache)
         cache.lengths = [len(ids) for ids in unread]
         return cache
 
