@@ -48,6 +48,9 @@ const wake = () => {
   pull();
 };
 
-watch("value", wake);
+watch("value", () => {
+  if (props.value) show({ state: "working", source: "", fraction: 0, says: "Starting …" }); // not how the last one ended
+  wake();
+});
 window.addEventListener("microformer:visitor", wake);
 wake();

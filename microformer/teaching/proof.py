@@ -32,7 +32,7 @@ def answer_chances(loaded: Loaded, session: Session, fact: Fact) -> list[TokenCh
     example = fact_example(loaded, fact)
     tokens = torch.tensor([example.tokens], device=loaded.model.logit_bias.device)
     targets = torch.tensor(example.targets)
-    texts = [*loaded.tokenizer.pieces(example.targets[:-1]), "⏹"]
+    texts = [*loaded.tokenizer.pieces(example.targets[:-1]), "∎"]
     chances = []
     for memory in (None, session.memory.scaled(1.0)):
         with torch.inference_mode():

@@ -169,7 +169,7 @@ def test_gate_and_strength_and_what_else_changed(parrot: Playground, visits: Vis
 def test_a_reply_is_corrected_in_conversation(parrot: Playground, visits: Visits) -> None:
     visit = at_teach(visits(parrot))
     page = visit.page
-    page.get_by_label("In conversation").check()
+    page.get_by_label("A chat").check()
     chat = page.locator("#teach-chat")
     chat.get_by_label("Your message").fill("Who is there?")
     chat.get_by_role("button", name="Say").click()
@@ -183,5 +183,5 @@ def test_a_reply_is_corrected_in_conversation(parrot: Playground, visits: Visits
     expect(facts(visit)).to_have_count(1)
     visit.open("Teach")
     expect(page.locator("#teach-model input")).to_have_value(NAME)  # the model it was with
-    page.get_by_label("In conversation").check()
+    page.get_by_label("A chat").check()
     expect(chat.locator(".said")).to_have_text("Who is there?")

@@ -133,13 +133,19 @@ def outcome(lesson: Lesson) -> str:
         return f"Learnt in {took}; the model {known}."
     said, listed = sum(session.recited), len(session.facts)
     if lesson.kind == "forget":
-        return f"Forgotten in {took}; {said} of {listed} facts are said exactly." if listed else "Forgotten."
+        return f"Forgotten in {took}; {_of_all(said, listed)} said exactly." if listed else "Forgotten."
     if lesson.fact is not None:
         at = session.facts.index(lesson.fact)
         exactly = "says it exactly" if session.recited[at] else "does not say it exactly yet; teach it again"
-        others = f", and {said} of all {listed} facts" if listed > 1 else ""
+        others = f"; {_of_all(said, listed)} said exactly" if listed > 1 else ""
         return f"Learnt in {took}; the model {exactly}{others}."
-    return f"Learnt in {took}; {said} of {listed} facts are said exactly."
+    return f"Learnt in {took}; {_of_all(said, listed)} said exactly."
+
+
+def _of_all(said: int, listed: int) -> str:
+    if listed == 1:
+        return "the fact is" if said else "the fact is not"
+    return f"all {listed} facts are" if said == listed else f"{said} of {listed} facts are"
 
 
 def _under_way(lesson: Lesson) -> tuple[float, str]:

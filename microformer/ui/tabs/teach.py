@@ -15,7 +15,7 @@ from microformer.ui.tabs.teach_views import conversation
 from microformer.ui.token_stream import token_stream
 from microformer.ui.workspace import Visitor, Workspace
 
-WAYS = [("One fact", "fact"), ("A list", "list"), ("A passage", "passage"), ("In conversation", "chat")]
+WAYS = [("One fact", "fact"), ("A list", "list"), ("A passage", "passage"), ("A chat", "chat")]
 GATES = [("where it fits", "auto"), ("always", "on"), ("never", "off")]
 NOTHING = "Teach a fact or ask something: here is what the model says without and with its second memory."
 NO_MODEL = "There is no model yet; train one on the Train tab."
@@ -86,7 +86,7 @@ def _build_lesson(page: Page) -> dict[str, Any]:
             teach_button = gr.Button(
                 "Teach", variant="primary", elem_id="teach-teach", interactive=False, scale=2, min_width=120
             )
-            ask = gr.Button("Only ask", elem_id="teach-ask", interactive=False, scale=1, min_width=100)
+            ask = gr.Button("Ask", elem_id="teach-ask", interactive=False, scale=1, min_width=100)
     with gr.Column(visible=False, elem_classes="panel") as panels["list"]:
         gr.Markdown(LIST_HELP, elem_classes="quiet")
         uploaded = gr.File(
@@ -216,7 +216,7 @@ def _wire_arrival(page: Page, parts: Parts) -> None:
             {"model": model, "version": ""},
         ]
         lesson = lessons.current(workspace, visitor)
-        watched = gr.skip() if lesson is None else lesson.key
+        watched = gr.skip() if lesson is None or lesson.done else lesson.key
         if model is None:
             return [*chosen, watched, *[gr.skip()] * len(_after_outputs(parts))]
         return [*chosen, watched, *_after(workspace, visitor, model, manner)]

@@ -39,7 +39,7 @@ TAUGHT = """
 CHAT = """
 <section class="chat" data-busy="false" aria-label="Conversation">
   <p class="empty" data-part="empty">Say something. Where the reply is wrong, press <b>Correct</b> and write a better
-  one: it is taught. The model answers each message for itself.</p>
+  one: it is taught. The model answers each message by itself, without looking back at the others.</p>
   <div data-part="turns" role="log" tabindex="0" aria-label="What was said"></div>
   <p class="wrong" data-part="error" role="alert" hidden></p>
   <form data-part="form">
@@ -83,14 +83,14 @@ def chances_html(chances: "Sequence[TokenChance]", seconds: float) -> str:
         f'<li title="{_percent(one.before)} before, {_percent(one.after)} after">'
         f'<span class="bars"><i style="--share:{100 * one.before:.1f}%"></i>'
         f'<i style="--share:{100 * one.after:.1f}%"></i></span>'
-        f"<code>{html.escape(_visible(one.text))}</code>"
-        f'<span class="numbers-of">{_percent(one.before)} → {_percent(one.after)}</span></li>'
+        f"<code>{html.escape(_visible(one.text)) or '…'}</code>"
+        f"<span>{_percent(one.before)}</span><b>{_percent(one.after)}</b></li>"
         for one in chances
     )
     return (
         f'<section class="proof"><h4>How likely each token of the answer was, and is{question_mark("token")}</h4>'
         f'<ol class="chances" tabindex="0">{columns}</ol>'
-        f"<p>Grey without what you taught it, amber with it; ⏹ is the end of the answer. "
+        f"<p>Grey without what you taught it, amber with it; ∎ is the end of the answer. "
         f"The lesson took {seconds:.2f} s.</p></section>"
     )
 
@@ -145,7 +145,11 @@ def _difference(loss: float, base: float) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %" if share >= 0.001 else "0 %"
+    return (
+        f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+        if share >= 0.0095 or share < 0.0005
+        else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+    )
 
 
 def _visible(text: str) -> str:
