@@ -23,7 +23,8 @@ const CHARTS = [
 const COLUMNS = ["loss", "val_loss", "bits_per_byte", "lr", "grad_norm"];
 
 let curves = {}; // run id -> {name, colour, next, step: [], loss: [], …}
-let selection = ""; // which runs are drawn, to notice a change
+let selection = ""; // which runs are asked for, to notice a change
+let pictured = ""; // and which are in the picture
 let samples = { run: null, count: 0 };
 let spoken = 0;
 let moved = Date.now();
@@ -71,7 +72,7 @@ const traces = (chart, small) => {
       drawn.push({
         x, y, type: "scatter", name: kind ? `${curve.name}: ${kind}` : curve.name,
         mode: sparse || x.length < 3 ? "lines+markers" : "lines", marker: { size: small ? 4 : 6 },
-        opacity: column === "loss" ? 0.55 : 1, line: { width, dash, color: curve.colour }, marker_color: curve.colour,
+        opacity: column === "loss" ? 0.65 : 1, line: { width, dash, color: curve.colour }, marker_color: curve.colour,
       });
     }
   }
@@ -180,12 +181,12 @@ const pull = async () => {
     const news = await server.follow({ ...want, visitor: visitor(), runs: cursors, samples: samples.count });
     if (news.error) throw new Error(news.error);
     if ([asked().shown, ...asked().runs].join(" ") !== now) return; // another choice was made in the meantime
-    let changed = Object.keys(curves).length !== Object.keys(news.runs).length;
+    let changed = pictured !== now || Object.keys(curves).length !== Object.keys(news.runs).length;
     curves = Object.fromEntries(Object.entries(curves).filter(([id]) => id in news.runs));
     for (const [id, gained] of Object.entries(news.runs)) changed = grow(id, gained) || changed;
     tell(news.shown);
     show_samples(news.shown);
-    if (changed || !find("loss").data) draw();
+    if (changed || !find("loss").data) { draw(); pictured = now; }
     // The lists and buttons around this view say for which run, and for which state of all runs, they were made. When
     // that is not what is shown now (a run came or ended, or two answers overtook each other), they are made again.
     const made = document.querySelector("#train-table [data-made]");

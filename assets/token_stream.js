@@ -97,6 +97,7 @@ const show = (news) => {
   find("footer").hidden = !have.some(Boolean);
   if (news.done || !find("says").textContent) find("says").textContent = news.says; // a screen reader hears it twice
   view.dataset.state = news.done ? "done" : "writing";
+  if (news.done && boxes.length > 1) for (const box of boxes) box.scrollTop = 0; // several are read from their beginnings
 };
 
 const run = async (key) => {

@@ -15,9 +15,8 @@ from microformer.files import sha256
 MIN_TRAIN_TOKENS = 64
 MIN_VAL_TOKENS = 16
 FREQUENT = 30
-# Below these, a model of the smallest preset, or one of the larger presets, learns the text by heart.
+# Below this, even a model of the smallest preset learns the text by heart.
 LITTLE_TRAIN_BYTES = 300_000
-SOME_TRAIN_BYTES = 5_000_000
 
 # The bigram estimate is made from at most this many training tokens and tried on at most that many validation
 # tokens, so that it takes a second for any dataset.
@@ -64,16 +63,11 @@ def describe_tokens(directory: Path, tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def size_warning(train_bytes: int) -> str:
-    """A sentence where a text is small for the presets on offer, else nothing."""
+    """A sentence where a text is too small for every preset on offer, else nothing."""
     if train_bytes < LITTLE_TRAIN_BYTES:
         return (
             f"{train_bytes:,} bytes to train on are little: even the smallest preset will learn this text by heart "
             "instead of learning to write; a million bytes or more work better."
-        )
-    if train_bytes < SOME_TRAIN_BYTES:
-        return (
-            f"{train_bytes / 1e6:.1f} MB to train on are enough for the smallest presets (tiny, microformer); larger "
-            "ones will learn this text by heart."
         )
     return ""
 

@@ -14,6 +14,11 @@ from microformer.errors import UserError
 
 MAX_BYTES = 10**12
 
+
+class Unreachable(UserError):
+    """A public corpus could not be fetched; Tiny Tales can be made without a network."""
+
+
 Source = str | Path | Sequence[str | Path]
 
 
@@ -85,7 +90,7 @@ def _hub(name: str, limit: int | None, progress: Callable[[float], None]) -> Ite
         if isinstance(error, UserError | MemoryError):
             raise
         # Each library below has its own exceptions for "no network", "no such repository", "proxy", "time-out".
-        raise UserError(
+        raise Unreachable(
             f"hub:{name} could not be read from the Hugging Face Hub ({type(error).__name__}); check the network "
             "connection, or make text on the spot with --source tales."
         ) from error

@@ -3,7 +3,7 @@
 import html
 import math
 
-from microformer.ui.actions.data import ENOUGH, PLENTY, Card, Suits
+from microformer.ui.actions.data import ENOUGH, PLENTY, Card, Suits, suits_in_words
 from microformer.ui.plots import TOKEN_COLOURS
 from microformer.ui.terms import question_mark
 
@@ -19,7 +19,7 @@ def card_html(card: Card) -> str:
         '<section class="dataset-card" aria-label="The chosen dataset">',
         f"<h3>{html.escape(card.item.name)}</h3>",
         f'<p class="quiet">{html.escape(info.source)} · {_kind(info.tokenizer)}{shared}</p>',
-        _sentence("warning", info.warning),
+        _sentence("warning", info.warning or suits_in_words(card.suits)),
         _sentence("quiet", info.note),
         _facts(card),
         _split(info.train_tokens, info.val_tokens),
@@ -57,8 +57,7 @@ def enough_html(suits: list[Suits]) -> str:
     return (
         f'<table class="enough">{"".join(rows)}</table>'
         f'<p class="quiet">The mark is at {ENOUGH:g} tokens of text for each parameter, which is enough when the text '
-        f"is read four times; {PLENTY:g} is plenty. With less, a model learns the text by heart instead of learning "
-        "to write.</p>"
+        f"is read four times; {PLENTY:g} is plenty.</p>"
     )
 
 

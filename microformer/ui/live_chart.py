@@ -13,13 +13,15 @@ from typing import Any
 import gradio as gr
 
 from microformer.ui.page import VISITOR_JS
+from microformer.ui.terms import question_mark
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 Follow = Callable[[Any], dict[str, Any]]
 
-RUN_VIEW = """
+RUN_VIEW = f"""
 <section class="run-view" data-state="none" aria-label="The run that is shown">
+  <p class="empty run-none">The curve of what your model learns is drawn here while it trains.</p>
   <header>
     <h3 data-word="name"></h3><span class="run-state" data-word="state"></span>
     <p data-word="message"></p>
@@ -27,12 +29,12 @@ RUN_VIEW = """
   <div class="run-bar" data-part="bar" role="progressbar" aria-label="Progress of the run" aria-valuemin="0"
     aria-valuemax="100" aria-valuenow="0"><div></div></div>
   <dl class="run-numbers">
-    <div><dt>step</dt><dd data-word="step"></dd></div>
+    <div><dt>step{question_mark("step")}</dt><dd data-word="step"></dd></div>
     <div><dt>time left</dt><dd data-word="left"></dd></div>
-    <div><dt>tokens a second</dt><dd data-word="speed"></dd></div>
-    <div><dt>training loss</dt><dd data-word="loss"></dd></div>
-    <div><dt>validation loss</dt><dd data-word="val_loss"></dd></div>
-    <div><dt>bits per byte</dt><dd data-word="bits_per_byte"></dd></div>
+    <div><dt>tokens a second{question_mark("token")}</dt><dd data-word="speed"></dd></div>
+    <div><dt>training loss{question_mark("loss")}</dt><dd data-word="loss"></dd></div>
+    <div><dt>validation loss{question_mark("validation")}</dt><dd data-word="val_loss"></dd></div>
+    <div><dt>bits per byte{question_mark("bits per byte")}</dt><dd data-word="bits_per_byte"></dd></div>
   </dl>
   <p class="run-meaning" data-word="meaning"></p>
   <ul class="run-advice" data-part="advice" aria-label="What the coach says"></ul>
@@ -44,9 +46,9 @@ RUN_VIEW = """
   <div class="run-small-charts">
     <figure><figcaption>bits per byte</figcaption><div data-part="bits_per_byte" role="img"
       aria-label="Bits per byte of the validation text by step"></div></figure>
-    <figure><figcaption>learning rate</figcaption><div data-part="lr" role="img"
+    <figure><figcaption>learning rate{question_mark("learning rate")}</figcaption><div data-part="lr" role="img"
       aria-label="Learning rate by step"></div></figure>
-    <figure><figcaption>gradient norm</figcaption><div data-part="grad_norm" role="img"
+    <figure><figcaption>gradient norm{question_mark("gradient norm")}</figcaption><div data-part="grad_norm" role="img"
       aria-label="Norm of the gradient by step"></div></figure>
   </div>
   <h4>What it writes</h4>

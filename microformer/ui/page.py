@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 Action = Callable[..., Any]
 UNEXPECTED = "Something went wrong here that should not have; what happened is in the server's log. Nothing was lost."
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""Options of an event that changes only what is shown, and asks nobody who it is."""
 # In JavaScript: the secret of this browser, to be sent to server functions as {"visitor": visitor(), ...}.
 VISITOR_JS = "const visitor = () => (window.microformer || {}).visitor || null;\n"
 

@@ -14,7 +14,7 @@ PALETTE = ("#3b82f6", "#f97316", "#10b981", "#a855f7", "#e11d48", "#0891b2", "#c
 # Soft backgrounds for neighbouring tokens; half transparent, so that text stays readable on light and dark.
 TOKEN_COLOURS = ("#3b82f640", "#f9731640", "#10b98140", "#a855f740", "#e11d4840", "#ca8a0440")
 
-MARGIN = {"l": 10, "r": 10, "t": 10, "b": 40}
+MARGIN = {"l": 10, "r": 36, "t": 10, "b": 48}
 
 
 def bars(labels: Sequence[str], values: Sequence[float], *, x_title: str, colour: str = PALETTE[0]) -> Figure:
@@ -48,7 +48,7 @@ def bars(labels: Sequence[str], values: Sequence[float], *, x_title: str, colour
     }
 
 
-def frequent_tokens(tokens: Sequence[tuple[str, int]], total: int, *, most: int = 20) -> Figure:
+def frequent_tokens(tokens: Sequence[tuple[str, int]], total: int, *, most: int = 14) -> Figure:
     """The tokens that occur most often, as bars in per cent of all ``total`` tokens."""
     top = tokens[:most]
     share = [round(100 * count / max(total, 1), 3) for _, count in top]

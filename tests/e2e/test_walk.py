@@ -63,7 +63,7 @@ def train(visit: Visit, playground: Playground) -> None:
     """Start a run, see its curve grow, reload, pause, resume, restart the app under it, and pause again."""
     page = visit.page
     visit.turn_to("Train")
-    page.locator("#train-preset").get_by_text("microformer.").click()
+    page.locator("#train-preset input[value=microformer]").check()
     page.locator("#train-name input, #train-name textarea").fill("My walk")
     page.locator("#train-start").click()
     state(page, "running")

@@ -101,6 +101,10 @@ def test_text_that_is_too_short_fails_with_a_sentence(workspace: Workspace, visi
         ({"size": -1}, "must be more than 0"),
         ({"tokenizer": "/etc/passwd"}, "no tokenizer"),
         ({"tokenizer": "bpe", "vocab_size": None}, "vocabulary size is empty"),
+        ({"tokenizer": "given"}, "No tokenizer is chosen"),
+        ({"tokenizer": "given", "like": "/etc/passwd"}, "No tokenizer is chosen"),
+        ({"tokenizer": "given", "like": "dataset:../../etc"}, "dataset is not there"),
+        ({"tokenizer": "given", "like": "model:abcdefghijkl"}, "run is not there"),
     ],
 )
 def test_bad_input_is_refused_at_once(
@@ -159,6 +163,45 @@ def test_the_verdict_and_the_meter_grow_with_the_text() -> None:
     shares = [meter_share(ratio) for ratio in ratios]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
+
+
+def test_the_warning_says_what_the_meter_shows() -> None:
+    suits = [Suits("little", 1, 30), Suits("middle", 10, 3), Suits("large", 100, 0.3)]
+    words = data.suits_in_words(suits)
+    assert words.startswith("This text is enough for little; a little short for middle; far too short for larger")
+    assert data.suits_in_words(suits[:1]) == ""
+    assert "far too short for every preset" in data.suits_in_words(suits[2:])
+
+
+def test_a_tokenizer_is_taken_over_from_a_dataset_or_a_file(workspace: Workspace, visitor: Visitor) -> None:
+    first = prepared(workspace, visitor, name="First")
+    assert ("First (dataset)", f"dataset:{first}") in preparing.tokenizers(workspace, visitor)
+    file = str(workspace.datasets.get(first, visitor) / "tokenizer.json")
+    made = data.card(workspace, visitor, first).info.tokenizer_hash
+    for choice in ({"like": f"dataset:{first}"}, {"tokenizer_file": file}):
+        second = prepared(workspace, visitor, pasted="Zzyzx! " * 200, tokenizer="given", **choice)
+        assert data.card(workspace, visitor, second).info.tokenizer_hash == made
+
+
+def test_nobody_takes_over_the_tokenizer_of_somebody_else(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, hosted=True)
+    one, other = workspace.visitor(new_secret()), workspace.visitor(new_secret())
+    id = prepared(workspace, one)
+    assert f"dataset:{id}" not in [value for _, value in preparing.tokenizers(workspace, other)]
+    with pytest.raises(UserError, match="is not there"):
+        preparing.begin(workspace, other, TextChoice(tokenizer="given", like=f"dataset:{id}"))
+
+
+def test_a_corpus_out_of_reach_is_said_without_words_of_the_command_line(
+    workspace: Workspace, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    job = preparing.begin(workspace, visitor, TextChoice(source="hub", corpus="tinystories", corpus_size=1))
+    assert job.ended.wait(60)
+    assert (job.state, job.offline) == ("failed", True)
+    assert job.message.startswith("TinyStories could not be read from the Hugging Face Hub; check the network")
+    assert "--source" not in job.message
 
 
 def test_numbers_are_said_in_short() -> None:

@@ -108,7 +108,7 @@ def test_a_model_too_large_to_be_tried_out_is_not_tried_out(workspace: Workspace
 def test_every_preset_is_labelled_with_its_time_on_this_machine(workspace: Workspace, visitor: Visitor) -> None:
     labels = plans.preset_labels(workspace, visitor)
     assert [name for _, name in labels] == [one.name for one in plans.offered()]
-    assert all("Here: about " in label for label, _ in labels)
+    assert all(" here\n" in label for label, _ in labels)
     assert "starter" not in [name for _, name in labels]
 
 
@@ -194,6 +194,14 @@ def test_the_browser_gets_only_what_it_lacks(workspace: Workspace, visitor: Visi
     assert second["runs"][id]["rows"]["step"] == []
     assert second["shown"]["samples"] == []
     assert second["signature"] == first["signature"]
+
+
+def test_a_name_is_short_and_no_markup_in_the_legend(workspace: Workspace, visitor: Visitor) -> None:
+    id = started(workspace, visitor, dataset(workspace, visitor), "<a href='//x'>a</a> " + 10 * "long ")
+    name = runs.follow(workspace, visitor, {"runs": {id: 0}})["runs"][id]["name"]
+    assert "<" not in name
+    assert name.startswith("&lt;a href")
+    assert name.endswith("…")
 
 
 def test_a_file_that_was_cut_back_is_read_again_from_the_start(workspace: Workspace, visitor: Visitor) -> None:

@@ -82,6 +82,20 @@ def parameter_count(config: RunConfig, vocab_size: int) -> int:
     return profile(replace(config.model, vocab_size=vocab_size)).total_parameters
 
 
+def suits_in_words(suits: list[Suits]) -> str:
+    """A warning where the text is small for some of the models, else nothing."""
+    if all(one.ratio >= ENOUGH for one in suits):
+        return ""
+    groups = {
+        "enough for": [one.name for one in suits if one.ratio >= ENOUGH],
+        "a little short for": [one.name for one in suits if LITTLE <= one.ratio < ENOUGH],
+    }
+    said = [f"{words} {', '.join(names)}" for words, names in groups.items() if names]
+    if any(one.ratio < LITTLE for one in suits):
+        said.append("far too short for larger models" if said else "far too short for every preset")
+    return f"This text is {'; '.join(said)}. A model that is too large for its text learns it by heart."
+
+
 def rename(workspace: Workspace, visitor: Visitor, id: Any, name: Any) -> str:
     """Give a dataset another name; returns the name it has now."""
     return workspace.datasets.rename(id, name, visitor).name

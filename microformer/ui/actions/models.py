@@ -9,7 +9,7 @@ from microformer.data.info import DatasetInfo
 from microformer.errors import UserError
 from microformer.files import read_json
 from microformer.training.run_directory import Run
-from microformer.ui.workspace import STARTER_ID, Visitor, Workspace
+from microformer.ui.workspace import STARTER_ID, Item, Visitor, Workspace
 
 if TYPE_CHECKING:
     from microformer.ui.workspace.engines import Speaker
@@ -32,7 +32,7 @@ def models(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str]]:
     runs = [
         (item.name if item.mine else f"{item.name} (shared)", item.id)
         for item in workspace.runs.list(visitor)
-        if any((item.path / "checkpoints").glob("step-*"))
+        if can_write(item)
     ]
     return ([(STARTER_NAME, STARTER_ID)] if starter_there() else []) + runs
 
@@ -40,6 +40,11 @@ def models(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str]]:
 def chosen_of(ids: list[str], *wanted: Any) -> str | None:
     """The first of ``wanted`` that is among ``ids``; else the first of these, or ``None`` when there is none."""
     return next((one for one in wanted if one in ids), ids[0] if ids else None)
+
+
+def can_write(run: Item) -> bool:
+    """Whether a run has a checkpoint to write with."""
+    return any((run.path / "checkpoints").glob("step-*"))
 
 
 def starter_there() -> bool:

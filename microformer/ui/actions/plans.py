@@ -163,8 +163,13 @@ def preset_labels(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str
     for one in offered():
         steps = one.config.training.max_steps or 0
         needed = duration(steps * pace * _step_flops(one.config))
-        labels.append((f"{one.name}. {one.about} Here: about {needed}.", one.name))
+        labels.append((preset_label(one, needed), one.name))
     return labels
+
+
+def preset_label(preset: Preset, needed: str = "") -> str:
+    """A preset in two lines: its name, with how long it takes here if that is known, and what it is for."""
+    return f"{preset.name}{f' · {needed} here' if needed else ''}\n{preset.about}"
 
 
 def with_vocabulary(config: RunConfig) -> RunConfig:

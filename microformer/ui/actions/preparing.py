@@ -15,12 +15,16 @@ from typing import Any
 from microformer import files
 from microformer.data.corpora import CORPORA
 from microformer.data.prepare import prepare
+from microformer.data.sources import Unreachable
 from microformer.errors import UserError
-from microformer.ui.workspace import Visitor, Workspace
+from microformer.ui.actions.models import starter_there
+from microformer.ui.workspace import STARTER_ID, Visitor, Workspace
 
 log = logging.getLogger(__name__)
 
 SOURCES = ("tales", "paste", "upload", "hub")
+GIVEN = "given"
+"""Stands for a tokenizer that exists already."""
 KEPT_AS = "preparation"
 MEGABYTE = 10**6
 
@@ -41,6 +45,8 @@ class Preparation:
     state: str = "working"
     """``working``, then ``done``, ``stopped`` or ``failed``."""
     message: str = ""
+    offline: bool = False
+    """Whether it failed because a public corpus could not be reached."""
     dataset: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -58,6 +64,8 @@ class TextChoice:
     corpus_size: Any = 5
     tokenizer: Any = "char"
     vocab_size: Any = None
+    like: Any = None
+    tokenizer_file: Any = None
     name: Any = ""
 
 
@@ -69,7 +77,7 @@ def begin(workspace: Workspace, visitor: Visitor, choice: TextChoice) -> Prepara
     workspace.datasets.check_room(visitor)
     workspace.check_disk()
     source, options, name, clean_up = _source(workspace, choice)
-    options |= _tokenizer(choice)
+    options |= _tokenizer(workspace, visitor, choice)
     given = choice.name.strip() if isinstance(choice.name, str) else ""
     started = Preparation(given or name, workspace.clock(), choice.source)
     workspace.registry.put(visitor, KEPT_AS, started)
@@ -141,6 +149,12 @@ def _run(
         job.dataset, state = id, "done"
     except Stopped:
         state = "stopped"
+    except Unreachable:
+        job.message = (
+            f"{job.name} could not be read from the Hugging Face Hub; check the network connection, or take Tiny "
+            "Tales, which need none."
+        )
+        job.offline = True
     except UserError as error:
         job.message = str(error)
     except Exception:
@@ -201,8 +215,21 @@ def _uploaded(
     return list(paths), {}, name, contextlib.nullcontext()
 
 
-def _tokenizer(choice: TextChoice) -> dict[str, Any]:
-    """The tokenizer options of ``prepare``; only a kind is accepted, never a path."""
+def tokenizers(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str]]:
+    """Label and value of everything whose tokenizer a visitor may take over: the starter, datasets and models."""
+    shelves = (("dataset", workspace.datasets), ("model", workspace.runs))
+    known = [("The starter model", STARTER_ID)] if starter_there() else []
+    for kind, shelf in shelves:
+        for item in shelf.list(visitor):
+            if (item.path / "tokenizer.json").is_file():
+                known.append((f"{item.name} ({kind})", f"{kind}:{item.id}"))
+    return known
+
+
+def _tokenizer(workspace: Workspace, visitor: Visitor, choice: TextChoice) -> dict[str, Any]:
+    """The tokenizer options of ``prepare``: a kind, or something of the visitor's; never a path that somebody typed."""
+    if choice.tokenizer == GIVEN:
+        return {"tokenizer": str(_given(workspace, visitor, choice))}
     if choice.tokenizer not in ("char", "byte", "bpe"):
         raise UserError(f"There is no tokenizer {choice.tokenizer!r}; choose characters, bytes or BPE.")
     if choice.tokenizer != "bpe":
@@ -211,6 +238,18 @@ def _tokenizer(choice: TextChoice) -> dict[str, Any]:
     if isinstance(size, bool) or not isinstance(size, int | float) or not math.isfinite(size):
         raise UserError("The vocabulary size is empty; set how many tokens there shall be.")
     return {"tokenizer": "bpe", "vocab_size": int(size)}
+
+
+def _given(workspace: Workspace, visitor: Visitor, choice: TextChoice) -> Path | str:
+    """Where the tokenizer stands that was uploaded, or that belongs to the chosen dataset or model."""
+    if choice.tokenizer_file:
+        return Path(str(choice.tokenizer_file))
+    if choice.like == STARTER_ID:
+        return STARTER_ID
+    kind, _, id = str(choice.like or "").partition(":")
+    if not id:
+        raise UserError("No tokenizer is chosen; pick a dataset or model that has one, or give a tokenizer.json.")
+    return (workspace.runs if kind == "model" else workspace.datasets).get(id, visitor)
 
 
 def _megabytes(value: Any, what: str, most: float) -> int:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from microformer.training.run_directory import Run
 from microformer.ui.actions.looks import Look, advice, look, status_step
-from microformer.ui.actions.words import duration, figure, in_words, is_number, meaning, state_in_words
-from microformer.ui.plots import PALETTE
+from microformer.ui.actions.words import duration, figure, in_words, is_number, meaning, shortened, state_in_words
+from microformer.ui.plots import PALETTE, escape_label
 from microformer.ui.workspace import Item, Visitor, Workspace
 
 if TYPE_CHECKING:
@@ -42,11 +42,14 @@ def follow(workspace: Workspace, visitor: Visitor, request: dict[str, Any]) -> d
 
 
 def gained(item: Item, cursor: int, colour: str) -> dict[str, Any]:
-    """The rows of metrics since ``cursor``, by column; ``again`` says that they begin at the start of the run."""
+    """The rows of metrics since ``cursor``, by column; ``again`` says that they begin at the start of the run.
+
+    ``name`` is for the legend of a chart: short, and escaped as Plotly needs it.
+    """
     rows, following = Run(item.path).metrics(cursor)
     rows = thinned(rows)
     return {
-        "name": item.name,
+        "name": escape_label(shortened(item.name)),
         "colour": colour,
         "again": cursor == 0 or following < cursor,
         "next": following,

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from microformer.ui.actions.models import can_write
 from microformer.ui.workspace import Visitor, Workspace
 
 
 def steps_done(workspace: Workspace, visitor: Visitor, request: dict[str, Any]) -> dict[str, bool]:
     """By the id of each tab, whether it has been done. ``request`` carries nothing."""
     marks = workspace.registry.get(visitor, "done", frozenset())
-    trained = any(any((run.path / "checkpoints").glob("step-*")) for run in workspace.runs.list(visitor) if run.mine)
+    trained = any(can_write(run) for run in workspace.runs.list(visitor) if run.mine)
     return {
         "data": any(dataset.mine for dataset in workspace.datasets.list(visitor)),
         "train": trained,

@@ -62,6 +62,11 @@ def duration(seconds: float | None) -> str:
     return f"{days / 30:.0f} months" if days < 700 else f"{days / 365:,.0f} years"
 
 
+def shortened(text: str, most: int = 32) -> str:
+    """A text that may be long, cut to what a legend has room for."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
 def figure(value: Any, form: str) -> str:
     """A number in a format of Python's, or a dash where there is none."""
     return format(value, form) if is_number(value) else "–"

@@ -1,5 +1,6 @@
 """The Data tab: choose a text, cut it into tokens, and look at what came out."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,38 +8,40 @@ import gradio as gr
 from gradio.components import Component
 
 from microformer.data.corpora import CORPORA
-from microformer.ui import live_chart
 from microformer.ui.actions import preparing
 from microformer.ui.actions.preparing import TextChoice
-from microformer.ui.page import VISITOR_JS, Page
+from microformer.ui.page import QUIET, Page
+from microformer.ui.progress_bar import progress_bar
 from microformer.ui.tabs import datasets
 from microformer.ui.workspace import Visitor, Workspace
 
 SOURCES = [
-    ("Tiny Tales, made on the spot", "tales"),
+    ("Tiny Tales", "tales"),
     ("Paste a text", "paste"),
     ("Upload files", "upload"),
     ("A public corpus", "hub"),
 ]
-TOKENIZERS = [("Characters", "char"), ("Bytes", "byte"), ("Parts of words (BPE)", "bpe")]
-PROGRESS = """
-<div class="preparing" data-state="none" hidden>
-  <div class="run-bar" data-part="bar" role="progressbar" aria-label="Progress of the preparation" aria-valuemin="0"
-    aria-valuemax="100" aria-valuenow="0"><div></div></div>
-  <p data-part="says" aria-live="polite"></p>
-</div>
-"""
+TOKENIZERS = [
+    ("Characters", "char"),
+    ("Bytes", "byte"),
+    ("Parts of words (BPE)", "bpe"),
+    ("As another model does", preparing.GIVEN),
+]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the tab's wiring, and other tabs, need of it."""
+    """What the tab's wiring, and other tabs, need of it. ``panels`` are shown by source, ``cuts`` by tokenizer."""
 
     source: gr.Radio
     panels: dict[str, gr.Column]
-    inputs: list[Component]
+    corpus: gr.Dropdown
+    corpus_size: gr.Slider
+    corpus_about: gr.Markdown
     tokenizer: gr.Radio
-    vocab_size: gr.Slider
+    cuts: dict[str, gr.Column]
+    like: gr.Dropdown
+    inputs: list[Component]
     prepare: gr.Button
     stop: gr.Button
     instead: gr.Button
@@ -50,20 +53,24 @@ def build(page: Page) -> Parts:
     """Lay out the tab: what to prepare on the left, what there is on the right."""
     with gr.Row(equal_height=False, elem_classes="sides"):
         with gr.Column(scale=5, min_width=320, elem_classes="card"):
-            chosen = _build_choice(page)
+            text = _build_source(page)
+            cut = _build_tokenizer(page)
+            name = gr.Textbox(label="Name (optional)", max_lines=1, max_length=80, elem_id="data-new-name")
+            inputs = [*text.pop("inputs"), *cut.pop("inputs"), name]
+            buttons = _build_buttons(page)
         with gr.Column(scale=6, min_width=320, elem_classes="card"):
             shelf = datasets.build(page)
-    return Parts(**chosen, shelf=shelf)
+    return Parts(**text, **cut, **buttons, inputs=inputs, shelf=shelf)
 
 
-def _build_choice(page: Page) -> dict[str, Any]:
+def _build_source(page: Page) -> dict[str, Any]:
     limits = page.workspace.limits
     most = limits.text_mb or 100
     gr.Markdown("### Choose a text")
     source = gr.Radio(SOURCES, value="tales", label="Where from", elem_id="data-source", elem_classes="stacked")
     panels = {}
     with gr.Column(elem_classes="panel") as panels["tales"]:
-        gr.Markdown("Short stories about people, places and things, written by this program itself. Needs no network.")
+        gr.Markdown("Short stories about people, places and things, which this program writes itself, on the spot.")
         size = gr.Slider(1, min(most, 50), value=5, step=1, label="How much (MB)", elem_id="data-size")
     with gr.Column(visible=False, elem_classes="panel") as panels["paste"]:
         pasted = gr.Textbox(lines=9, max_lines=9, label="Your text", elem_id="data-text")
@@ -77,69 +84,86 @@ def _build_choice(page: Page) -> dict[str, Any]:
         )
     with gr.Column(visible=False, elem_classes="panel") as panels["hub"]:
         names = [(f"{one.title} ({one.bytes / 1e6:,.0f} MB)", name) for name, one in CORPORA.items()]
-        corpus = gr.Dropdown(names, value=names[0][1], label="Corpus", elem_id="data-corpus", filterable=False)
-        corpus_size = gr.Slider(1, most, value=min(most, 20), step=1, label="Take the first (MB)", elem_id="data-limit")
-        gr.Markdown(_corpora_in_words(), elem_classes="quiet")
-    tokenizer = gr.Radio(
-        TOKENIZERS, value="char", label="Cut it into", elem_id="data-tokenizer", elem_classes=page.term("tokenizer")
-    )
-    vocab_size = gr.Slider(
-        300,
-        16_384,
-        value=1024,
-        step=4,
-        label="Vocabulary size",
-        visible=False,
-        elem_id="data-vocabulary",
-        elem_classes=page.term("vocabulary"),
-    )
-    name = gr.Textbox(label="Name (optional)", max_lines=1, max_length=80, elem_id="data-new-name")
-    with gr.Row():
-        prepare = gr.Button("Prepare", variant="primary", elem_id="data-prepare", scale=2, min_width=140)
-        stop = gr.Button("Stop", elem_id="data-stop", interactive=False, scale=1, min_width=90)
-    progress = gr.HTML(
-        None,
-        html_template=PROGRESS,
-        js_on_load=VISITOR_JS + (live_chart.ASSETS / "preparing.js").read_text(encoding="utf-8"),
-        server_functions=[page.server(preparing.progress)],
-        elem_id="data-progress",
-        apply_default_css=False,
-    )
-    instead = gr.Button("Use Tiny Tales instead", visible=False, elem_id="data-instead")
-    inputs = [source, size, pasted, uploaded, corpus, corpus_size, tokenizer, vocab_size, name]
+        first = names[0][1]
+        corpus = gr.Dropdown(names, value=first, label="Corpus", elem_id="data-corpus", filterable=False)
+        about = gr.Markdown(_about(first), elem_classes="quiet", elem_id="data-corpus-about")
+        corpus_size = gr.Slider(**_sizes(first, most), step=1, label="Take the first (MB)", elem_id="data-limit")
     return {
         "source": source,
         "panels": panels,
-        "inputs": inputs,
-        "tokenizer": tokenizer,
-        "vocab_size": vocab_size,
-        "prepare": prepare,
-        "stop": stop,
-        "instead": instead,
-        "progress": progress,
+        "corpus": corpus,
+        "corpus_size": corpus_size,
+        "corpus_about": about,
+        "inputs": [source, size, pasted, uploaded, corpus, corpus_size],
     }
+
+
+def _build_tokenizer(page: Page) -> dict[str, Any]:
+    tokenizer = gr.Radio(
+        TOKENIZERS,
+        value="char",
+        label="Cut it into",
+        elem_id="data-tokenizer",
+        elem_classes=[*page.term("tokenizer"), "stacked"],
+    )
+    cuts = {}
+    with gr.Column(visible=False, elem_classes="panel") as cuts["bpe"]:
+        vocab_size = gr.Slider(
+            300,
+            16_384,
+            value=1024,
+            step=4,
+            label="Vocabulary size",
+            elem_id="data-vocabulary",
+            elem_classes=page.term("vocabulary"),
+        )
+    with gr.Column(visible=False, elem_classes="panel") as cuts[preparing.GIVEN]:
+        like = gr.Dropdown([], label="As in this dataset or model", elem_id="data-like", filterable=False)
+        file = gr.File(
+            file_count="single",
+            file_types=[".json"],
+            label="Or a tokenizer.json from elsewhere, such as GPT-2's",
+            elem_id="data-tokenizer-file",
+            height=110,
+        )
+    return {"tokenizer": tokenizer, "cuts": cuts, "like": like, "inputs": [tokenizer, vocab_size, like, file]}
+
+
+def _build_buttons(page: Page) -> dict[str, Any]:
+    with gr.Row():
+        prepare = gr.Button("Prepare", variant="primary", elem_id="data-prepare", scale=2, min_width=140)
+        stop = gr.Button("Stop", elem_id="data-stop", interactive=False, scale=1, min_width=90)
+    progress = progress_bar(page, preparing.progress, elem_id="data-progress", label="Progress of the preparation")
+    instead = gr.Button("Use Tiny Tales instead", visible=False, elem_id="data-instead")
+    return {"prepare": prepare, "stop": stop, "progress": progress, "instead": instead}
 
 
 def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
     """Connect the tab's events."""
+    most = page.workspace.limits.text_mb or 100
     parts.source.change(
         lambda source: [gr.Column(visible=name == source) for name in parts.panels],
         parts.source,
         list(parts.panels.values()),
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
+        **QUIET,
     )
-    parts.tokenizer.change(
-        lambda kind: gr.Slider(visible=kind == "bpe"),
-        parts.tokenizer,
-        parts.vocab_size,
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
+    parts.corpus.input(
+        lambda name: [_about(name), gr.Slider(**_sizes(name, most))],
+        parts.corpus,
+        [parts.corpus_about, parts.corpus_size],
+        **QUIET,
     )
+
+    def cut(workspace: Workspace, visitor: Visitor, kind: Any, like: Any) -> Any:
+        known = preparing.tokenizers(workspace, visitor)
+        chosen = like if like in [value for _, value in known] else (known[0][1] if known else None)
+        return [*(gr.Column(visible=kind == one) for one in parts.cuts), gr.Dropdown(known, value=chosen)]
+
+    shown: list[Any] = [*parts.cuts.values(), parts.like]
+    page.on(parts.tokenizer.change, cut, [parts.tokenizer, parts.like], shown)
+    page.on(page.panes["data"].select, cut, [parts.tokenizer, parts.like], shown)
     _wire_preparing(page, parts)
-    datasets.wire(page, parts.shelf)
+    datasets.wire(page, parts.shelf, all_parts["train"].dataset)
 
 
 def _wire_preparing(page: Page, parts: Parts) -> None:
@@ -155,7 +179,7 @@ def _wire_preparing(page: Page, parts: Parts) -> None:
         job = preparing.current(workspace, visitor)
         if job is not None and job.state == "working":
             return gr.skip()
-        offline = job is not None and job.state == "failed" and job.source == "hub"
+        offline = job is not None and job.state == "failed" and job.offline
         ready = [gr.Button(interactive=True), gr.Button(interactive=False), gr.Button(visible=offline)]
         return [*ready, *datasets.shelf(workspace, visitor, (job and job.dataset) or chosen)]
 
@@ -180,5 +204,14 @@ def _working(began: float) -> list[Any]:
     return [began, gr.Button(interactive=False), gr.Button(interactive=True), gr.Button(visible=False)]
 
 
-def _corpora_in_words() -> str:
-    return "\n".join(f"- **{one.title}**: {one.about} Licence: {one.license}." for one in CORPORA.values())
+def _about(corpus: Any) -> str:
+    """What a public corpus is, and on which terms."""
+    known = CORPORA.get(corpus)
+    return f"{known.about} Licence: {known.license}." if known else ""
+
+
+def _sizes(corpus: Any, most: int) -> dict[str, Any]:
+    """How much can be taken of a public corpus, in megabytes: the limits and the value of a slider."""
+    there = math.ceil(CORPORA[corpus].bytes / 10**6) if corpus in CORPORA else most
+    largest = max(2, min(most, there))
+    return {"minimum": 1, "maximum": largest, "value": min(largest, 20)}

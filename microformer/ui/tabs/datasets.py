@@ -22,6 +22,7 @@ class Parts:
     dataset: gr.Dropdown
     card: gr.HTML
     frequent: gr.HTML
+    use: gr.Button
     manage: gr.Row
     name: gr.Textbox
     rename: gr.Button
@@ -32,14 +33,21 @@ class Parts:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.dataset, self.card, self.frequent, self.manage, self.name, self.share]
+        return [self.dataset, self.card, self.frequent, self.use, self.manage, self.name, self.share]
 
 
 def build(page: Page) -> Parts:
     """The list of datasets, the card of the chosen one, and the buttons below it."""
     dataset = gr.Dropdown(
-        [], label="Your datasets", elem_id="data-dataset", filterable=False, elem_classes=page.term("dataset")
+        [],
+        label="Your datasets",
+        elem_id="data-dataset",
+        filterable=False,
+        elem_classes=page.term("dataset"),
+        visible=False,
     )
+    undo = gr.Button("Undo", size="sm", visible=False, elem_id="data-undo")
+    use = gr.Button("Train a model on it", variant="primary", elem_id="data-use", visible=False)
     card = gr.HTML(NOTHING_YET, elem_id="data-card", apply_default_css=False)
     frequent = live_chart.figure(elem_id="data-frequent")
     with gr.Row(visible=False, elem_classes="manage") as manage:
@@ -60,12 +68,11 @@ def build(page: Page) -> Parts:
         elem_id="data-share",
         container=False,
     )
-    undo = gr.Button("Undo", size="sm", visible=False, elem_id="data-undo")
-    return Parts(dataset, card, frequent, manage, name, rename, delete, undo, share, gr.State(None))
+    return Parts(dataset, card, frequent, use, manage, name, rename, delete, undo, share, gr.State(None))
 
 
-def wire(page: Page, parts: Parts) -> None:
-    """Connect the events of the list and the buttons."""
+def wire(page: Page, parts: Parts, train_on: gr.Dropdown) -> None:
+    """Connect the events of the list and the buttons; ``train_on`` is where the Train tab is told of a dataset."""
     outputs = parts.outputs
 
     def refresh(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:
@@ -87,6 +94,9 @@ def wire(page: Page, parts: Parts) -> None:
         datasets.share(workspace, visitor, id, shared)
         return shelf(workspace, visitor, id)
 
+    def use(workspace: Workspace, visitor: Visitor, id: Any) -> Any:
+        return [gr.Dropdown(datasets.choices(workspace, visitor), value=id), page.go_to("train")]
+
     page.on_arrival(refresh, [parts.dataset], outputs)
     page.on(page.panes["data"].select, refresh, [parts.dataset], outputs)
     page.on(parts.dataset.input, refresh, [parts.dataset], outputs)
@@ -94,6 +104,7 @@ def wire(page: Page, parts: Parts) -> None:
     page.on(parts.name.submit, rename, [parts.dataset, parts.name], outputs)
     page.on(parts.delete.click, delete, [parts.dataset], [parts.deleted, parts.undo, *outputs])
     page.on(parts.undo.click, undo, [parts.deleted], [parts.deleted, parts.undo, *outputs])
+    page.on(parts.use.click, use, [parts.dataset], [train_on, page.tabs])  # type: ignore[list-item]
     page.on(parts.share.input, share, [parts.dataset, parts.share], outputs)
 
 
@@ -103,7 +114,8 @@ def shelf(workspace: Workspace, visitor: Visitor, chosen: Any) -> list[Any]:
     ids = [id for _, id in names]
     id = chosen if chosen in ids else (ids[0] if ids else None)
     if id is None:
-        return [gr.Dropdown([], value=None), NOTHING_YET, None, gr.Row(visible=False), "", gr.Checkbox(visible=False)]
+        hidden = [gr.Button(visible=False), gr.Row(visible=False), "", gr.Checkbox(visible=False)]
+        return [gr.Dropdown([], value=None, visible=False), NOTHING_YET, None, *hidden]
     card = datasets.card(workspace, visitor, id)
     frequent = card.info.frequent
     picture = {
@@ -111,9 +123,10 @@ def shelf(workspace: Workspace, visitor: Visitor, chosen: Any) -> list[Any]:
         "words": frequent_tokens_in_words(frequent, card.info.train_tokens),
     }
     return [
-        gr.Dropdown(names, value=id),
+        gr.Dropdown(names, value=id, visible=True),
         card_html(card),
         picture,
+        gr.Button(visible=True),
         gr.Row(visible=card.item.mine),
         card.item.name,
         gr.Checkbox(value=card.item.shared, visible=card.item.mine and workspace.hosted),

@@ -8,6 +8,7 @@ import gradio as gr
 from microformer.ui.actions import hub, models
 from microformer.ui.page import Page
 from microformer.ui.progress_bar import progress_bar
+from microformer.ui.tabs import sample
 from microformer.ui.workspace import Visitor, Workspace
 
 ABOUT_PUSH = (
@@ -145,15 +146,12 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
 
     page.on_arrival(arrive, [parts.model], [parts.progress, *_outputs(parts), parts.model])
     page.on(page.panes["hub"].select, refresh, [parts.model], [parts.model])
-    if "sample" in all_parts:
 
-        def use(workspace: Workspace, visitor: Visitor) -> Any:
-            transfer = hub.current(workspace, visitor)
-            run = None if transfer is None else transfer.run
-            names = models.models(workspace, visitor)
-            return [gr.Dropdown(names, value=run), page.go_to("sample")]
+    def arrived(workspace: Workspace, visitor: Visitor) -> Any:
+        transfer = hub.current(workspace, visitor)
+        return None if transfer is None else transfer.run
 
-        page.on(parts.use.click, use, (), [all_parts["sample"].model, page.tabs])  # type: ignore[list-item]
+    sample.opened_by(page, all_parts["sample"], parts.use.click, arrived)
 
 
 def _wire_transfers(page: Page, parts: Parts) -> None:

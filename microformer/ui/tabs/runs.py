@@ -9,6 +9,7 @@ import gradio as gr
 from microformer.ui import live_chart
 from microformer.ui.actions import runs, train
 from microformer.ui.actions.looks import Look, overview
+from microformer.ui.actions.models import can_write
 from microformer.ui.page import Page, said
 from microformer.ui.workspace import Visitor, Workspace
 
@@ -24,6 +25,7 @@ class Parts:
     view: gr.HTML
     pause: gr.Button
     resume: gr.Button
+    use: gr.Button
     manage: gr.Row
     name: gr.Textbox
     rename: gr.Button
@@ -41,6 +43,7 @@ class Parts:
             self.view,
             self.pause,
             self.resume,
+            self.use,
             self.manage,
             self.name,
             self.share,
@@ -50,11 +53,23 @@ class Parts:
 
 def build(page: Page) -> dict[str, Any]:
     """The live view with its buttons."""
-    shown = gr.Dropdown([], label="Run", elem_id="train-run", filterable=False, elem_classes=page.term("run"))
+    with gr.Row(elem_classes="under-way"):
+        shown = gr.Dropdown(
+            [],
+            label="Run",
+            elem_id="train-run",
+            filterable=False,
+            elem_classes=page.term("run"),
+            visible=False,
+            scale=4,
+            min_width=220,
+        )
+        hidden: dict[str, Any] = {"interactive": False, "visible": False, "scale": 1, "min_width": 90}
+        pause = gr.Button("Pause", elem_id="train-pause", **hidden)
+        resume = gr.Button("Resume", elem_id="train-resume", **hidden)
+    undo = gr.Button("Undo", size="sm", visible=False, elem_id="train-undo")
     view = live_chart.run_view(page.server(runs.follow), elem_id="train-view")
-    with gr.Row():
-        pause = gr.Button("Pause (saves)", elem_id="train-pause", interactive=False, min_width=120)
-        resume = gr.Button("Resume", elem_id="train-resume", interactive=False, min_width=120)
+    use = gr.Button("Let it write", variant="primary", elem_id="train-use", visible=False)
     with gr.Row(visible=False, elem_classes="manage") as manage:
         name = gr.Textbox(
             label="New name",
@@ -73,12 +88,12 @@ def build(page: Page) -> dict[str, Any]:
         elem_id="train-share",
         container=False,
     )
-    undo = gr.Button("Undo", size="sm", visible=False, elem_id="train-undo")
     return {
         "shown": shown,
         "view": view,
         "pause": pause,
         "resume": resume,
+        "use": use,
         "manage": manage,
         "name": name,
         "rename": rename,
@@ -157,8 +172,8 @@ def refreshed(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> li
         return chosen_run(workspace, visitor, id, drawn)
     names = _names(all_runs)
     lists = [gr.Dropdown(names), gr.CheckboxGroup(names, visible=len(names) > 1), gr.skip()]
-    pause, resume, manage, _, share = _buttons(workspace, shown)
-    return [*lists, pause, resume, manage, gr.skip(), share, table_html(all_runs, shown)]
+    *buttons, _, share = _buttons(workspace, shown)
+    return [*lists, *buttons, gr.skip(), share, table_html(all_runs, shown)]
 
 
 def chosen_run(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> list[Any]:
@@ -169,7 +184,7 @@ def chosen_run(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> l
     together = [one for one in drawn or [] if one in ids][: runs.RUNS_DRAWN] or ([shown.item.id] if shown else [])
     names = _names(all_runs)
     return [
-        gr.Dropdown(names, value=shown.item.id if shown else None),
+        gr.Dropdown(names, value=shown.item.id if shown else None, visible=shown is not None),
         gr.CheckboxGroup(names, value=together, visible=len(names) > 1),
         {"shown": shown.item.id if shown else None, "runs": together},
         *_buttons(workspace, shown),
@@ -182,11 +197,12 @@ def _names(all_runs: list[Look]) -> list[tuple[str, str]]:
 
 
 def _buttons(workspace: Workspace, shown: Look | None) -> list[Any]:
-    """Pause, resume, the row with name, rename and delete, the name itself, and sharing: as they suit a run."""
+    """Pause, resume, "Let it write", the row with name and delete, the name itself, and sharing, as they suit a run."""
     mine, state = shown is not None and shown.item.mine, shown.status.state if shown else ""
     return [
-        gr.Button(interactive=mine and state in ("running", "queued")),
-        gr.Button(interactive=mine and state in ("stopped", "failed", "diverged")),
+        gr.Button(interactive=mine and state in ("running", "queued"), visible=mine),
+        gr.Button(interactive=mine and state in ("stopped", "failed", "diverged"), visible=mine),
+        gr.Button(visible=shown is not None and can_write(shown.item)),
         gr.Row(visible=mine),
         shown.item.name if shown else "",
         gr.Checkbox(value=shown is not None and shown.item.shared, visible=mine and workspace.hosted),

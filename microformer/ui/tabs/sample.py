@@ -1,5 +1,6 @@
 """The Sample tab: let a model write, and see how sure it was of every token."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from microformer.generation.settings import Sampling
 from microformer.settings import Setting, describe
 from microformer.ui.actions import models, sample, streams
 from microformer.ui.forms import Form, explanation, label
-from microformer.ui.page import Page
+from microformer.ui.page import QUIET, Page
 from microformer.ui.token_stream import token_stream
 from microformer.ui.workspace import Visitor, Workspace
 
@@ -152,13 +153,22 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
     page.on(parts.prompt.submit, write, inputs, outputs)
     page.on(parts.stop.click, sample.stop)
     page.on_arrival(watch_again, (), [parts.view, parts.stop])
-    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    parts.view.settled(lambda: gr.Button(interactive=False), None, parts.stop, **quiet)
+    parts.view.settled(lambda: gr.Button(interactive=False), None, parts.stop, **QUIET)
     # Who types a seed wants that one.
     parts.seed.input(None, None, parts.fresh, js=UNTICK, api_visibility="private")
     for button in parts.examples:
         # Done in the browser alone, so that nothing can arrive late and overwrite what was typed in the meantime.
         button.click(None, button, parts.prompt, js=AS_IT_IS, api_visibility="private")
+
+
+def opened_by(page: Page, parts: Parts, trigger: Any, run_of: Any, inputs: Sequence[Component] = ()) -> None:
+    """Let an event turn to this tab with a model chosen: the run that ``run_of(workspace, visitor, *inputs)`` names."""
+
+    def use(workspace: Workspace, visitor: Visitor, *values: Any) -> Any:
+        names = models.models(workspace, visitor)
+        return [gr.Dropdown(names, value=run_of(workspace, visitor, *values)), page.go_to("sample")]
+
+    page.on(trigger, use, inputs, [parts.model, page.tabs])  # type: ignore[list-item]
 
 
 def _wire_models(page: Page, parts: Parts) -> None:

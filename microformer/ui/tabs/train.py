@@ -14,9 +14,9 @@ from microformer.training.config import TrainConfig
 from microformer.ui.actions import data as datasets
 from microformer.ui.actions import plans, train
 from microformer.ui.forms import Form, build_form
-from microformer.ui.page import Page
+from microformer.ui.page import QUIET, Page
 from microformer.ui.plan_card import plan_html, problem_html
-from microformer.ui.tabs import runs
+from microformer.ui.tabs import runs, sample
 from microformer.ui.workspace import Visitor, Workspace
 
 DEFAULT_PRESET = "tiny"
@@ -43,6 +43,16 @@ class Parts:
     def widgets(self) -> list[Component]:
         """The widgets of both forms, model first."""
         return [*self.model.widgets, *self.training.widgets]
+
+    @property
+    def chosen(self) -> list[Component]:
+        """All that says what the run will be: dataset, preset, and what ``values`` takes with it."""
+        return [self.dataset, self.preset, self.filled, *self.widgets]
+
+    def values(self, preset: Any, filled: Any, *entered: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The settings of model and training, from what stands in ``chosen``. Raises ``UserError``."""
+        # A preset that was just chosen may not have reached the widgets yet: then it is the preset that counts.
+        return self.read(entered if filled == preset else tuple(self.fill(plans.preset_named(preset))))
 
     def read(self, entered: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
         """What stands in ``widgets``, as values by name. Raises ``UserError``."""
@@ -79,7 +89,7 @@ def _build_choice(page: Page) -> dict[str, Any]:
         elem_classes=page.term("dataset"),
     )
     preset = gr.Radio(
-        [(f"{one.name}. {one.about}", one.name) for one in plans.offered()],
+        [(plans.preset_label(one), one.name) for one in plans.offered()],
         value=DEFAULT_PRESET,
         label="Preset",
         elem_id="train-preset",
@@ -119,25 +129,21 @@ def _build_settings() -> dict[str, Any]:
 
 def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
     """Connect the tab's events."""
-    inputs = [parts.dataset, parts.preset, parts.filled, *parts.widgets]
+    _wire_plan(page, parts)
+    _wire_start(page, parts)
+    runs.wire(page, parts.runs)
+    sample.opened_by(page, all_parts["sample"], parts.runs.use.click, lambda *shown: shown[-1], [parts.runs.shown])
+
+
+def _wire_plan(page: Page, parts: Parts) -> None:
+    """Show what the chosen run will be, whenever something is chosen."""
     planned = [parts.plan, parts.command]
+    filled = [parts.filled, *parts.widgets, *planned]
 
-    def values(preset: Any, filled: Any, entered: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
-        # A preset that was just chosen may not have reached the widgets yet: then it is the preset that counts.
-        return parts.read(entered if filled == preset else tuple(parts.fill(plans.preset_named(preset))))
-
-    def show_plan(
-        workspace: Workspace,
-        visitor: Visitor,
-        dataset: Any,
-        preset: Any,
-        filled: Any,
-        *entered: Any,
-        measure: bool = False,
-    ) -> Any:
+    def show_plan(workspace: Workspace, visitor: Visitor, *chosen: Any, measure: bool = False) -> Any:
+        dataset, preset, *_ = chosen
         try:
-            chosen = values(preset, filled, entered)
-            plan = plans.plan(workspace, visitor, dataset, preset, *chosen, measure=measure)
+            plan = plans.plan(workspace, visitor, dataset, preset, *parts.values(*chosen[1:]), measure=measure)
         except UserError as error:
             return [problem_html(str(error)), ""]
         return [plan_html(plan), plan.command]
@@ -149,59 +155,48 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
         return gr.Radio(plans.preset_labels(workspace, visitor))
 
     def arrive(workspace: Workspace, visitor: Visitor, dataset: Any, *rest: Any) -> Any:
-        names = [*datasets.choices(workspace, visitor), NEW_TALES]
+        names = _datasets(workspace, visitor)
         ids = [id for _, id in names]
         chosen = dataset if dataset in ids and dataset != plans.TALES else ids[0]
         return [gr.Dropdown(names, value=chosen), *show_plan(workspace, visitor, chosen, *rest)]
 
     def choose_preset(workspace: Workspace, visitor: Visitor, dataset: Any, name: Any) -> Any:
-        filled = parts.fill(plans.preset_named(name))
-        return [name, *filled, *show_plan(workspace, visitor, dataset, name, name, *filled)]
+        entered = parts.fill(plans.preset_named(name))
+        return [name, *entered, *show_plan(workspace, visitor, dataset, name, name, *entered)]
 
-    def start(workspace: Workspace, visitor: Visitor, name: Any, dataset: Any, *rest: Any) -> Any:
-        preset, filled, *entered = rest
-        id = train.start(workspace, visitor, dataset, preset, name, *values(preset, filled, tuple(entered)))
-        names = [*datasets.choices(workspace, visitor), NEW_TALES]
+    page.on_arrival(choose_preset, [parts.dataset, parts.preset], filled)
+    typed = [parts.dataset.input, *(widget.input for widget in parts.widgets)]  # type: ignore[attr-defined]
+    last: dict[str, Any] = {"trigger_mode": "always_last"}
+    changes = [
+        page.on(page.panes["train"].select, arrive, parts.chosen, [parts.dataset, *planned]),
+        page.on(parts.preset.input, choose_preset, [parts.dataset, parts.preset], filled, **last),
+        page.on(partial(gr.on, typed), show_plan, parts.chosen, planned, **last),
+    ]
+    # What takes a trial on this machine comes after what is known at once.
+    measured = [page.on(one.then, measure_plan, parts.chosen, planned) for one in changes]
+    page.on(measured[0].then, measure_presets, (), [parts.preset])
+
+
+def _wire_start(page: Page, parts: Parts) -> None:
+    """Start a run: the button says so until the run is there."""
+
+    def start(workspace: Workspace, visitor: Visitor, name: Any, dataset: Any, preset: Any, *rest: Any) -> Any:
+        id = train.start(workspace, visitor, dataset, preset, name, *parts.values(preset, *rest))
+        names = _datasets(workspace, visitor)
         used = names[0][1] if dataset == plans.TALES else dataset
         return [gr.Dropdown(names, value=used), "", *runs.chosen_run(workspace, visitor, id, [id])]
 
-    page.on_arrival(choose_preset, [parts.dataset, parts.preset], [parts.filled, *parts.widgets, *planned])
-    typed = [parts.dataset.input, *(widget.input for widget in parts.widgets)]  # type: ignore[attr-defined]
-    changes = [
-        page.on(page.panes["train"].select, arrive, inputs, [parts.dataset, *planned]),
-        page.on(
-            parts.preset.input,
-            choose_preset,
-            [parts.dataset, parts.preset],
-            [parts.filled, *parts.widgets, *planned],
-            trigger_mode="always_last",
-        ),
-        page.on(partial(gr.on, typed), show_plan, inputs, planned, trigger_mode="always_last"),
-    ]
-    # What takes a trial on this machine comes after what is known at once.
-    measured = [page.on(change.then, measure_plan, inputs, planned) for change in changes]
-    page.on(measured[0].then, measure_presets, (), [parts.preset])
-    pressed = parts.start.click(
-        lambda: gr.Button("Starting …", interactive=False),
-        None,
-        parts.start,
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    pressed = parts.start.click(lambda: gr.Button("Starting …", interactive=False), None, parts.start, **QUIET)
     started = page.on(
         pressed.then,
         start,
-        [parts.name, *inputs],
+        [parts.name, *parts.chosen],
         [parts.dataset, parts.name, *parts.runs.outputs],
         trigger_mode="once",
     )
-    started.then(
-        lambda: gr.Button(START, interactive=True),
-        None,
-        parts.start,
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
-    )
-    runs.wire(page, parts.runs)
+    started.then(lambda: gr.Button(START, interactive=True), None, parts.start, **QUIET)
+
+
+def _datasets(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str]]:
+    """What a run can learn from: the visitor's datasets, and Tiny Tales that are yet to be made."""
+    return [*datasets.choices(workspace, visitor), NEW_TALES]
