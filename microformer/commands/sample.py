@@ -3,17 +3,16 @@
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microformer.commands import output
 from microformer.commands.options import Parser, add_json, add_settings, given_settings
+from microformer.commands.whole import Whole, Write, add_whole_options, writer_of
 from microformer.errors import UserError
 
 if TYPE_CHECKING:
     from microformer.commands.sessions import Recaller
-    from microformer.generation.engine import Engine
     from microformer.generation.sampling import Sampling
     from microformer.generation.stream import Stream
 
@@ -33,6 +32,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--stream", action="store_true", help="Show the text while it is written.")
     parser.add_argument("--greedy", action="store_true", help="Always take the likeliest token (temperature 0).")
     add_settings(parser, Sampling)
+    add_whole_options(parser)
     add_session_options(parser)
     add_json(parser, "a line of prompt, completion and stop for each text")
 
@@ -48,13 +48,14 @@ def run(values: dict[str, Any]) -> None:
     loaded = load(values["run"])
     recaller = Recaller(values, loaded)
     with Engine(loaded.model, loaded.tokenizer) as engine:
+        write = writer_of(values, loaded, sampling) or (lambda reads, memory: engine.samples(reads, sampling, memory))
         if values["interactive"]:
-            converse(engine, recaller, sampling, values)
+            converse(recaller, write, sampling, values)
             return
         together = max(1, TOGETHER // sampling.num_samples)
         for start in range(0, len(prompts), together):
             some = prompts[start : start + together]
-            begun = [(prompt, text) for prompt in some for text in begin(engine, recaller, prompt, sampling)]
+            begun = [(prompt, text) for prompt in some for text in begin(recaller, write, prompt, sampling)]
             for prompt, text in begun:
                 show(prompt, text, values, alone=len(prompts) == 1 and sampling.num_samples == 1)
 
@@ -92,28 +93,15 @@ def sampling_of(values: dict[str, Any]) -> "Sampling":
     return Sampling(**given)
 
 
-@dataclass(frozen=True)
-class Known:
-    """A text that needs no writing: what the list of facts says."""
-
-    text: str
-    stop_reason: str = "endoftext"
-    note: str | None = None
-
-    def result(self) -> str:
-        return self.text
-
-
-def begin(engine: "Engine", recaller: "Recaller", prompt: str, sampling: "Sampling") -> Sequence["Stream | Known"]:
+def begin(recaller: "Recaller", write: Write, prompt: str, sampling: "Sampling") -> "Sequence[Stream | Whole]":
     """Start the texts for one prompt; a session may have the model read it as it was taught."""
     answer = recaller.answer(prompt)
     if answer is not None:
-        return [Known(answer)] * sampling.num_samples
-    reads, memory = recaller(prompt)
-    return engine.samples(reads, sampling, session=memory)
+        return [Whole(answer)] * sampling.num_samples
+    return write(*recaller(prompt))
 
 
-def show(prompt: str, text: "Stream | Known", values: dict[str, Any], *, alone: bool) -> None:
+def show(prompt: str, text: "Stream | Whole", values: dict[str, Any], *, alone: bool) -> None:
     """Wait for one text and print it, piece by piece when it is to be streamed."""
     if text.note:
         output.note(f"Note: {text.note}")
@@ -132,17 +120,17 @@ def show(prompt: str, text: "Stream | Known", values: dict[str, Any], *, alone: 
         output.result(prompt + text.result())
 
 
-def pieces(text: "Stream | Known") -> Iterator[str]:
+def pieces(text: "Stream | Whole") -> Iterator[str]:
     """The text as it comes, what was held back at the end included."""
     shown = 0
-    if not isinstance(text, Known):
+    if not isinstance(text, Whole):
         for token in text:
             shown += len(token.text)
             yield token.text
     yield text.text[shown:]
 
 
-def converse(engine: "Engine", recaller: "Recaller", sampling: "Sampling", values: dict[str, Any]) -> None:
+def converse(recaller: "Recaller", write: Write, sampling: "Sampling", values: dict[str, Any]) -> None:
     """Read prompts until the input ends. Ctrl-C stops a text that is being written, and ends an idle conversation."""
     output.note("Write how a text begins and press Enter; Ctrl-D ends.")
     while True:
@@ -152,12 +140,12 @@ def converse(engine: "Engine", recaller: "Recaller", sampling: "Sampling", value
         if not line:
             return
         prompt = line.rstrip("\r\n")
-        begun = begin(engine, recaller, prompt, sampling)
+        begun = begin(recaller, write, prompt, sampling)
         try:
             for text in begun:
                 show(prompt, text, {**values, "stream": True}, alone=len(begun) == 1)
         except KeyboardInterrupt:
             for text in begun:
-                if not isinstance(text, Known):
+                if not isinstance(text, Whole):
                     text.stop()
             output.piece("\n")

@@ -11,6 +11,7 @@ import torch
 from microformer.adapters.session import MixedMemory, SessionMemory
 from microformer.generation.prompt import window_start
 from microformer.generation.sampling import Choice, Sampling, choose_each
+from microformer.generation.stops import Ended
 from microformer.generation.threads import threads_for
 from microformer.model.cache import KVCache
 from microformer.model.transformer import Transformer
@@ -19,11 +20,19 @@ from microformer.model.transformer import Transformer
 class Row:
     """One text being written: its tokens so far, and all that decides the next one.
 
-    Its random numbers are its own, so who else is in the batch does not change the text.
+    Its random numbers are its own, so who else is in the batch does not change the text. ``ended`` is asked after
+    every token whether a stop text has been written.
     """
 
-    def __init__(self, ids: list[int], sampling: Sampling, seed: int | None, session: SessionMemory | None) -> None:
-        self.ids = list(ids)
+    def __init__(
+        self,
+        ids: list[int],
+        sampling: Sampling,
+        seed: int | None,
+        session: SessionMemory | None,
+        ended: Ended | None = None,
+    ) -> None:
+        self.ids, self.begun, self.ended = list(ids), len(ids), ended
         self.sampling = sampling
         self.session = session
         self.uniform = random.Random(seed).random
@@ -38,7 +47,9 @@ class Row:
             self.stop_reason = "endoftext"
         else:
             self.ids.append(choice.id)
-            if self.written == self.sampling.max_tokens:
+            if self.ended is not None and self.ended(self.ids[self.begun :]):
+                self.stop_reason = "stop"
+            elif self.written == self.sampling.max_tokens:
                 self.stop_reason = "length"
 
 
@@ -80,7 +91,8 @@ class Batch:
         last = torch.tensor([row.ids[-1:] for row in self.rows], device=self._device)  # (B, 1)
         with threads_for(self.weights, len(self.rows)):
             logits = self.model(last, session=self._memory, cache=self._cache)[:, -1]  # (B, V)
-            choices = choose_each(logits, [row.sampling for row in self.rows], [row.uniform() for row in self.rows])
+            uniforms, texts = [row.uniform() for row in self.rows], [row.ids for row in self.rows]
+            choices = choose_each(logits, [row.sampling for row in self.rows], uniforms, texts)
         for row, choice in zip(self.rows, choices, strict=True):
             row.take(choice, self.end_id)
         return choices

@@ -9,13 +9,14 @@ from microformer.data.tokenizers import Tokenizer
 from microformer.generation.batch import Batch, Row
 from microformer.generation.prompt import prompt_ids
 from microformer.generation.sampling import Sampling
+from microformer.generation.stops import ended_by
 from microformer.model.transformer import Transformer
 
 
 @dataclass(frozen=True)
 class Completion:
     """What the model wrote after a prompt: the tokens without the end-of-text token, and ``stop``, which is
-    ``endoftext`` or ``length``."""
+    ``endoftext``, ``length`` or ``stop`` (see ``Sampling.stop``)."""
 
     prompt: str
     completion: str
@@ -36,12 +37,12 @@ def complete(
 
     Sample ``i`` of every prompt has the seed ``sampling.seed + i``. Runs on the caller's thread.
     """
+    ended = ended_by(tokenizer, sampling.stops)
     wanted = [
-        (prompt, Row(prompt_ids(tokenizer, prompt), sampling, _seed(sampling, i), session))
+        (prompt, Row(prompt_ids(tokenizer, prompt), sampling, _seed(sampling, i), session, ended))
         for prompt in prompts
         for i in range(sampling.num_samples)
     ]
-    begun = [len(row.ids) for _, row in wanted]
     batch = Batch(model, tokenizer.end_id)
     waiting = iter([row for _, row in wanted])
     while True:
@@ -51,8 +52,8 @@ def complete(
         batch.step()
         batch.leave([row for row in batch.rows if row.stop_reason is not None])
     done = []
-    for (prompt, row), start in zip(wanted, begun, strict=True):
-        ids = row.ids[start:]
+    for prompt, row in wanted:
+        ids = row.ids[row.begun :]
         done.append(Completion(prompt, tokenizer.decode(ids), str(row.stop_reason), tuple(ids)))
     return done
 

@@ -22,6 +22,7 @@ from microformer.generation.jobs import FairQueue, Job
 from microformer.generation.prompt import prompt_ids, prompt_note
 from microformer.generation.request import Request, labels
 from microformer.generation.sampling import Sampling
+from microformer.generation.stops import ended_by
 from microformer.generation.stream import Stream
 from microformer.model.transformer import Transformer
 
@@ -124,7 +125,7 @@ class Engine:
     def _start(self, prompt: str, sampling: Sampling, seed: int, session: SessionMemory | None, owner: str) -> Stream:
         ids = prompt_ids(self.tokenizer, prompt)
         stream = Stream(prompt, seed, prompt_note(len(ids), self.model.config.max_seq_len))
-        row = Row(ids, sampling, seed, session)
+        row = Row(ids, sampling, seed, session, ended_by(self.tokenizer, sampling.stops))
         decoder = StreamDecoder(self.tokenizer)
         request = Request(owner, stream, row, decoder, self._label, self.tokenizer.end_id)
         with self._changed:

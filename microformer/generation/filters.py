@@ -1,5 +1,6 @@
 """Filters on the logits of the next token: pure functions, *shape* (…, vocab) -> the same; -inf is never drawn."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -38,6 +39,28 @@ def top_p(logits: Tensor, p: float) -> Tensor:
     mass_before[..., 0] = 0  # rounding must not drop the first
     kept = ordered.values.masked_fill(mass_before >= p, float("-inf"))
     return torch.empty_like(logits).scatter(-1, ordered.indices, kept)
+
+
+def min_p(logits: Tensor, p: float) -> Tensor:
+    """Keep tokens at least ``p`` times as likely as the likeliest one (arXiv:2407.01082); 0 keeps all."""
+    if p == 0:
+        return logits
+    return logits.masked_fill(logits < logits.amax(-1, keepdim=True) + math.log(p), float("-inf"))
+
+
+def repetition_penalty(logits: Tensor, texts: Sequence[Sequence[int]], penalty: float) -> Tensor:
+    """Make every token that is in a row's text less likely (CTRL, arXiv:1909.05858); 1 changes nothing.
+
+    A logit above zero is divided by the penalty, one below is multiplied. ``texts``: the token ids of each row so far.
+    *Shape:* logits (batch, vocab).
+    """
+    if penalty == 1:
+        return logits
+    changed = logits.clone()
+    for row, ids in zip(changed, texts, strict=True):
+        said = torch.tensor(sorted(set(ids)), dtype=torch.long, device=logits.device)
+        row[said] = torch.where(row[said] > 0, row[said] / penalty, row[said] * penalty)
+    return changed
 
 
 def draw(probabilities: Tensor, uniforms: Sequence[float]) -> Tensor:

@@ -28,7 +28,7 @@ def generate(
         window = torch.tensor([ids[start:]], device=model.logit_bias.device)
         with torch.inference_mode():
             logits = model(window, session=session)[:, -1]  # (1, V)
-        (choice,) = choose(logits, sampling, [uniform()])
+        (choice,) = choose(logits, sampling, [uniform()], [ids])
         yield choice
         if choice.id == end_id:
             return

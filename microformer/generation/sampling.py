@@ -29,22 +29,23 @@ class Choice(NamedTuple):
     alternatives: list[tuple[int, float]]
 
 
-def choose(logits: Tensor, sampling: Sampling, uniforms: Sequence[float]) -> list[Choice]:
+def choose(
+    logits: Tensor, sampling: Sampling, uniforms: Sequence[float], texts: Sequence[Sequence[int]]
+) -> list[Choice]:
     """Choose a token for each row, all with the same settings.
 
-    *Shape:* logits (batch, vocab); ``uniforms``: a random number between 0 and 1 for each row (unused when greedy).
-    Raises ``UserError`` when the model's output is not a number.
+    *Shape:* logits (batch, vocab); ``uniforms``: a random number between 0 and 1 for each row (unused when greedy);
+    ``texts``: the tokens of each row so far. Raises ``UserError`` when the model's output is not a number.
     """
     logits = logits.float()
     scaled = logits if sampling.greedy else filters.temperature(logits, sampling.temperature)
     probabilities = scaled.softmax(-1)
     if sampling.greedy:
-        ids = logits.argmax(-1)
-    elif sampling.top_k == 0 and sampling.top_p == 1:
-        ids = filters.draw(probabilities, uniforms)
+        ids = filters.repetition_penalty(logits, texts, sampling.repetition_penalty).argmax(-1)
+    elif sampling.filtered:
+        ids = filters.draw(allowed(logits, sampling, texts), uniforms)
     else:
-        allowed = filters.top_p(filters.top_k(scaled, sampling.top_k), sampling.top_p)
-        ids = filters.draw(allowed.softmax(-1), uniforms)
+        ids = filters.draw(probabilities, uniforms)
     chosen = probabilities.gather(-1, ids[:, None])[:, 0].tolist()
     likeliest = probabilities.topk(min(ALTERNATIVES, probabilities.shape[-1]))
     pairs = zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True)
@@ -56,18 +57,33 @@ def choose(logits: Tensor, sampling: Sampling, uniforms: Sequence[float]) -> lis
     ]
 
 
-def choose_each(logits: Tensor, samplings: Sequence[Sampling], uniforms: Sequence[float]) -> list[Choice]:
+def allowed(logits: Tensor, sampling: Sampling, texts: Sequence[Sequence[int]]) -> Tensor:
+    """The probabilities that a token is drawn with, after temperature and all filters; temperature must not be 0.
+
+    *Shape:* logits (batch, vocab) -> the same.
+    """
+    scaled = filters.repetition_penalty(logits.float(), texts, sampling.repetition_penalty)
+    scaled = filters.temperature(scaled, sampling.temperature)
+    kept = filters.top_p(filters.top_k(scaled, sampling.top_k), sampling.top_p)
+    return filters.min_p(kept, sampling.min_p).softmax(-1)
+
+
+def choose_each(
+    logits: Tensor, samplings: Sequence[Sampling], uniforms: Sequence[float], texts: Sequence[Sequence[int]]
+) -> list[Choice]:
     """Choose a token for each row, each with its own settings; rows with equal settings are done together.
 
     *Shape:* logits (batch, vocab).
     """
-    groups: dict[tuple[float, int, float], list[int]] = {}
-    for row, sampling in enumerate(samplings):
-        groups.setdefault((sampling.temperature, sampling.top_k, sampling.top_p), []).append(row)
+    groups: dict[tuple[float, ...], list[int]] = {}
+    for row, one in enumerate(samplings):
+        alike = (one.temperature, one.top_k, one.top_p, one.min_p, one.repetition_penalty)
+        groups.setdefault(alike, []).append(row)
     if len(groups) == 1:
-        return choose(logits, samplings[0], uniforms)
+        return choose(logits, samplings[0], uniforms, texts)
     chosen: dict[int, Choice] = {}
     for rows in groups.values():
         some = logits[torch.tensor(rows, device=logits.device)]
-        chosen.update(zip(rows, choose(some, samplings[rows[0]], [uniforms[row] for row in rows]), strict=True))
+        choices = choose(some, samplings[rows[0]], [uniforms[row] for row in rows], [texts[row] for row in rows])
+        chosen.update(zip(rows, choices, strict=True))
     return [chosen[row] for row in range(len(samplings))]

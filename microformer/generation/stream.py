@@ -25,8 +25,8 @@ class Stream:
 
     ``tokens`` only ever grows (the end-of-text token is not among them), so a reader may remember how many it has
     seen; to be sure to miss none it reads ``done`` first. ``seed`` is the seed that was used, ``note`` a sentence
-    about the prompt, ``stop_reason`` one of ``endoftext``, ``length``, ``stopped`` once it is done, and ``error`` a
-    sentence when it could not be finished.
+    about the prompt, ``stop_reason`` one of ``endoftext``, ``length``, ``stop`` (a stop text was written), ``stopped``
+    once it is done, and ``error`` a sentence when it could not be finished.
     """
 
     def __init__(self, prompt: str, seed: int, note: str | None = None) -> None:

@@ -1,5 +1,8 @@
 """Keys and values of tokens already read, so that generating a token reads only that token."""
 
+import copy
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -66,6 +69,15 @@ class KVCache:
     def truncate(self, length: int) -> None:
         """Forget what follows the first ``length`` tokens of every row."""
         self.lengths = [min(kept, length) for kept in self.lengths]
+
+    def rows(self, chosen: Sequence[int]) -> "KVCache":
+        """A cache whose row ``i`` holds what row ``chosen[i]`` of this one does."""
+        other = copy.copy(self)
+        places = torch.tensor(chosen, device=self.keys[0].device)
+        other.keys = [keys[places] for keys in self.keys]
+        other.values = [values[places] for values in self.values]
+        other.lengths = [self.lengths[row] for row in chosen]
+        return other
 
     def copy_row(self, row: int, other: "KVCache", other_row: int = 0) -> None:
         """Take over a row of another cache of the same model."""

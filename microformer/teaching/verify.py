@@ -41,11 +41,10 @@ def greedy(
             )
             for index in range(start, min(start + TOGETHER, len(prompts)))
         ]
-        begun = [len(row.ids) for row in rows]
         batch = Batch(loaded.model, loaded.tokenizer.end_id)
         batch.join(rows)
         while batch.rows:
             batch.step()
             batch.leave([row for row in batch.rows if row.stop_reason is not None])
-        written += [(row.ids[length:], row.stop_reason == "endoftext") for row, length in zip(rows, begun, strict=True)]
+        written += [(row.ids[row.begun :], row.stop_reason == "endoftext") for row in rows]
     return written

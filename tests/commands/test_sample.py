@@ -65,3 +65,35 @@ def test_interactive_reads_prompts_until_the_input_ends(
     ended = command("sample", place / "run", "--interactive", "--greedy", "--max-tokens", 5)
     assert ended.status == 0
     assert [line[:3] for line in ended.out.splitlines() if line] == ["Onc", "Tom"]
+
+
+def test_a_draft_writes_the_same_greedy_text(command: Command, place: Path) -> None:
+    asked = ["sample", place / "run", "--prompt", "Once", "--max-tokens", 20, "--greedy", "--json"]
+    assert command(*asked, "--draft", place / "run", "--ahead", 3).json == command(*asked).json
+
+
+def test_one_beam_is_greedy_and_more_give_as_many_texts_as_asked(command: Command, place: Path) -> None:
+    asked = ["sample", place / "run", "--prompt", "Once", "--max-tokens", 8, "--json"]
+    assert command(*asked, "--beams", 1).json == command(*asked, "--greedy").json
+    assert len(command(*asked, "--beams", 3, "--num-samples", 3).rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--beams", 0], "--beams is 0"),
+        (["--beams", 2, "--num-samples", 3], "give more beams"),
+        (["--beams", 2, "--draft", "starter"], "choose one"),
+        (["--length-penalty", 2], "--beams"),
+        (["--ahead", 2], "--draft"),
+        (["--draft", "starter"], "another tokenizer"),
+        (["--beams", 2, "--stop", "x"], "--stop"),
+        (["--repetition-penalty", 0], "repetition_penalty is 0.0"),
+    ],
+)
+def test_what_beams_and_drafts_cannot_do_is_a_sentence(
+    command: Command, place: Path, options: list[object], sentence: str
+) -> None:
+    ended = command("sample", place / "run", "--prompt", "Once", "--max-tokens", 3, *options)
+    assert ended.status == 2
+    assert sentence in ended.err

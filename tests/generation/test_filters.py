@@ -41,6 +41,24 @@ def test_top_p_puts_logits_back_in_their_places() -> None:
     assert torch.equal(filters.top_p(shuffled, 0.6), torch.where(torch.tensor([[0, 1, 0, 1]]) == 1, shuffled, OFF))
 
 
+@pytest.mark.parametrize(("p", "expected"), [(0.0, [0, 1, 2, 3]), (0.2, [0, 1, 2]), (0.5, [0, 1]), (1.0, [0])])
+def test_min_p_keeps_what_is_nearly_as_likely_as_the_likeliest(p: float, expected: list[int]) -> None:
+    assert kept(filters.min_p(LOGITS, p)) == expected
+
+
+def test_repetition_penalty_makes_only_what_was_said_less_likely() -> None:
+    logits = torch.tensor([[2.0, -2.0, 2.0, -2.0]])
+    penalised = filters.repetition_penalty(logits, [[0, 1, 1]], 2.0)
+    assert penalised.tolist() == [[1.0, -4.0, 2.0, -2.0]]
+    assert logits.tolist() == [[2.0, -2.0, 2.0, -2.0]]
+
+
+def test_greedy_minds_the_repetition_penalty() -> None:
+    logits = torch.tensor([[2.0, 1.9, 0.0]])
+    (choice,) = choose(logits, Sampling(temperature=0, repetition_penalty=2), [0.5], [[0]])
+    assert choice.id == 1
+
+
 def test_temperature_divides_and_survives_the_smallest_numbers() -> None:
     torch.testing.assert_close(filters.temperature(LOGITS, 0.5).softmax(-1), (LOGITS * 2).softmax(-1))
     for tiny in (1e-8, 1e-45, 5e-324):
@@ -65,31 +83,32 @@ def test_frequencies_of_draws_are_the_probabilities() -> None:
 
 
 def test_greedy_takes_the_likeliest_and_reports_the_models_own_probability() -> None:
-    (choice,) = choose(LOGITS, Sampling(temperature=0, top_k=3, top_p=0.1), [0.99])
+    (choice,) = choose(LOGITS, Sampling(temperature=0, top_k=3, top_p=0.1), [0.99], [[]])
     assert choice.id == 0
     assert choice.probability == pytest.approx(0.5)
     assert [token for token, _ in choice.alternatives] == [0, 1, 2, 3]
 
 
 def test_probabilities_are_those_before_anything_was_cut_off() -> None:
-    (choice,) = choose(LOGITS, Sampling(temperature=1, top_k=1), [0.99])
+    (choice,) = choose(LOGITS, Sampling(temperature=1, top_k=1), [0.99], [[]])
     assert choice.id == 0
     assert choice.probability == pytest.approx(0.5)
 
 
 def test_rows_with_their_own_settings_choose_as_they_would_alone() -> None:
     logits = torch.randn(6, 20, generator=torch.Generator().manual_seed(3))
-    settings = [Sampling(temperature=0), Sampling(top_k=3), Sampling(top_p=0.4)] * 2
+    settings = [Sampling(temperature=0), Sampling(top_k=3), Sampling(top_p=0.4, repetition_penalty=3)] * 2
     numbers = [0.1, 0.5, 0.9, 0.3, 0.7, 0.2]
-    together = choose_each(logits, settings, numbers)
-    alone = [choose(logits[i : i + 1], settings[i], numbers[i : i + 1])[0] for i in range(6)]
+    texts = [[i, 2 * i] for i in range(6)]
+    together = choose_each(logits, settings, numbers, texts)
+    alone = [choose(logits[i : i + 1], settings[i], numbers[i : i + 1], texts[i : i + 1])[0] for i in range(6)]
     assert [choice.id for choice in together] == [choice.id for choice in alone]
 
 
 def test_a_diverged_model_is_a_sentence() -> None:
     for sampling in (Sampling(temperature=0), Sampling(), Sampling(top_k=2, top_p=0.5)):
         with pytest.raises(UserError, match="diverged"):
-            choose(torch.full((1, 4), math.nan), sampling, [0.5])
+            choose(torch.full((1, 4), math.nan), sampling, [0.5], [[]])
 
 
 @pytest.mark.parametrize(

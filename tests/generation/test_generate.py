@@ -1,5 +1,6 @@
 """The plain reference, and the batch that must agree with it."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -139,3 +140,17 @@ def test_complete_writes_every_sample_of_every_prompt_in_order(max_rows: int) ->
 
 def test_complete_of_no_prompts_is_nothing() -> None:
     assert complete(make_model(), TOKENIZER, [], Sampling()) == []
+
+
+def test_a_stop_text_ends_a_text_and_stays_in_it() -> None:
+    model, sampling = make_model(), Sampling(max_tokens=60, temperature=1, seed=0)
+    (whole,) = complete(model, TOKENIZER, ["Once"], sampling)
+    stop = whole.completion[10:13]
+    (cut,) = complete(model, TOKENIZER, ["Once"], replace(sampling, stop=f"never this|{stop}"))
+    assert cut.stop == "stop"
+    assert cut.completion == whole.completion[: whole.completion.index(stop) + len(stop)]
+
+
+def test_stop_texts_are_told_apart_and_new_lines_can_be_written() -> None:
+    assert Sampling(stop="a b|\\n|").stops == ("a b", "\n")
+    assert Sampling().stops == ()

@@ -22,7 +22,12 @@ GROUPS_KEPT = 24
 TOKENS_AT_ONCE = 600
 """So many tokens of one text go into one answer; the browser asks again at once for the rest."""
 KEPT_AS = "texts"
-ENDINGS = {"endoftext": "ended by itself", "length": "reached the length", "stopped": "stopped"}
+ENDINGS = {
+    "endoftext": "ended by itself",
+    "length": "reached the length",
+    "stop": "came to a stop text",
+    "stopped": "stopped",
+}
 
 
 @dataclass(frozen=True)
