@@ -4,17 +4,14 @@ The model is a tiny one that nobody trained; it can be taught like any other, in
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
 
-from microformer import checkpoint
-from microformer.files import write_yaml
 from microformer.ui.workspace import Workspace
 from tests.e2e.playground import Playground, Visit
-from tests.teaching.small_models import make_loaded
+from tests.teaching.small_models import save_run
 
 Visits = Callable[..., Visit]
 NAME = "Parrot"
@@ -25,11 +22,7 @@ def parrot(playground: Playground) -> Playground:
     """An app with a model that knows nothing yet."""
     workspace = Workspace(playground.home)
     _, run = workspace.runs.create(workspace.visitor(None), NAME)
-    loaded = make_loaded()
-    run.mkdir()
-    write_yaml(run / "config.yaml", {"model": asdict(loaded.model.config)})
-    loaded.tokenizer.save(run / "tokenizer.json")
-    checkpoint.save(run / "checkpoints" / "step-1", model=loaded.model, optimizer_state=None, state={"step": 1})
+    save_run(run)
     return playground
 
 

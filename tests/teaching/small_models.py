@@ -2,13 +2,17 @@
 
 import string
 from collections.abc import Generator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
+from microformer import checkpoint
 from microformer.checkpoint import Loaded
 from microformer.data.tokenizers import CharTokenizer
+from microformer.files import write_yaml
 from microformer.model.config import ModelConfig
 from microformer.model.transformer import NEVER_SEEN, Transformer
 from microformer.teaching.session import Fact
@@ -32,6 +36,17 @@ def make_loaded(seed: int = 1, **changes: Any) -> Loaded:
             weight *= 1 if "norm" in name else 30 if name.startswith("tokens") else 6
     model.logit_bias[tokenizer.first_byte :] = NEVER_SEEN
     return Loaded(model, tokenizer, {}, Path(), Path(), {})
+
+
+def save_run(directory: Path) -> None:
+    """The same model as a run with one evaluated checkpoint, and a validation text beside it."""
+    loaded = make_loaded()
+    directory.mkdir()
+    write_yaml(directory / "config.yaml", {"model": asdict(loaded.model.config)})
+    loaded.tokenizer.save(directory / "tokenizer.json")
+    np.save(directory / "val.npy", np.random.default_rng(3).integers(1, 60, 2_000, dtype=np.uint16))
+    state = {"step": 20, "val_loss": 2.0}
+    checkpoint.save(directory / "checkpoints" / "step-20", model=loaded.model, optimizer_state=None, state=state)
 
 
 def finished(lesson: Generator[Any, None, T]) -> T:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from microformer import checkpoint
 from microformer.checkpoint import Loaded, core_hash, long_term_hash
@@ -23,7 +22,7 @@ from microformer.teaching.session import Session
 from microformer.teaching.settings import TeachSettings
 from microformer.teaching.store import open_session
 from microformer.teaching.teach import teach
-from tests.teaching.small_models import FACTS, finished, make_loaded
+from tests.teaching.small_models import FACTS, finished, make_loaded, save_run
 
 PASSED = Check(recited=3, facts=3, locality=1.0, loss_before=2.0, loss_after=2.01)
 HELD_OUT = torch.randint(1, 60, (4, 33), generator=torch.Generator().manual_seed(5))
@@ -78,7 +77,8 @@ def test_nothing_to_move_and_nowhere_to_move_it_are_refused(loaded: Loaded) -> N
 
 
 def test_the_history_shows_it_and_undo_brings_model_and_session_back(tmp_path: Path, quick: TeachSettings) -> None:
-    old = saved_run(tmp_path / "run")
+    save_run(tmp_path / "run")
+    old = checkpoint.load(tmp_path / "run")
     session = finished(teach(old, Session.blank(old), FACTS, quick))
     changed = with_long_term(old.model, replace(long_term_memory(old.model), up=torch.ones(3, 4, 32)))
     directory = keep_consolidated(Consolidated(replace(old, model=changed), PASSED), session)
@@ -94,16 +94,3 @@ def test_the_history_shows_it_and_undo_brings_model_and_session_back(tmp_path: P
     assert open_session(undone, back).facts == FACTS
     with pytest.raises(UserError, match="nothing to undo"):
         undo_consolidation(tmp_path / "run")
-
-
-def saved_run(path: Path) -> Loaded:
-    """The small model as a run with one evaluated checkpoint."""
-    loaded = make_loaded()
-    shape = {name: getattr(loaded.model.config, name) for name in ("d_model", "n_layers", "n_heads", "adapter_dim")}
-    path.mkdir()
-    model = {**shape, "vocab_size": loaded.tokenizer.vocab_size, "max_seq_len": 64}
-    (path / "config.yaml").write_text(yaml.safe_dump({"model": model}))
-    loaded.tokenizer.save(path / "tokenizer.json")
-    state = {"step": 20, "val_loss": 2.0}
-    checkpoint.save(path / "checkpoints" / "step-20", model=loaded.model, optimizer_state=None, state=state)
-    return checkpoint.load(path)

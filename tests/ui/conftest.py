@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from microformer.ui.workspace import Visitor, Workspace, new_secret
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +24,23 @@ def close_event_loops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for loop in made:
         if not loop.is_running():
             loop.close()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """A hosted playground with an empty home."""
+    workspace = Workspace(tmp_path / "home", hosted=True)
+    yield workspace
+    workspace.close()
+
+
+@pytest.fixture
+def ada(workspace: Workspace) -> Visitor:
+    """Somebody with a browser."""
+    return workspace.visitor(new_secret())
+
+
+@pytest.fixture
+def bob(workspace: Workspace) -> Visitor:
+    """Somebody else with another browser."""
+    return workspace.visitor(new_secret())

@@ -19,18 +19,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    workspace = Workspace(tmp_path / "home", hosted=True)
-    yield workspace
-    workspace.close()
-
-
-@pytest.fixture
-def ada(workspace: Workspace) -> Visitor:
-    return workspace.visitor(new_secret())
-
-
-@pytest.fixture
 def run(workspace: Workspace, ada: Visitor) -> str:
     id, path = workspace.runs.create(ada, "My model")
     make_run(path)

@@ -1,7 +1,5 @@
 """What the Sample tab does, without a browser: which models there are, what is written, and what is refused."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,18 +11,6 @@ from microformer.ui.workspace import Visitor, Workspace, new_secret
 from tests.hub.conftest import make_run
 
 GREEDY = {"temperature": 0.0, "max_tokens": 12}
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    workspace = Workspace(tmp_path / "home", hosted=True)
-    yield workspace
-    workspace.close()
-
-
-@pytest.fixture
-def ada(workspace: Workspace) -> Visitor:
-    return workspace.visitor(new_secret())
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Texts that are watched from a browser: nothing is missed, nothing is another's, and a reload finds them again."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,16 +14,6 @@ from microformer.model.transformer import Transformer
 from microformer.ui.actions import streams
 from microformer.ui.workspace import Visitor, Workspace, new_secret
 from tests.conftest import make_config
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path, hosted=True)
-
-
-@pytest.fixture
-def ada(workspace: Workspace) -> Visitor:
-    return workspace.visitor(new_secret())
 
 
 @pytest.fixture

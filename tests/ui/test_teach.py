@@ -1,51 +1,26 @@
 """What the Teach tab does: facts, lists, passages and conversations end up in the memory of the browser that taught."""
 
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from microformer import checkpoint
 from microformer.errors import UserError
-from microformer.files import write_yaml
 from microformer.teaching.settings import TeachSettings
 from microformer.ui.actions import chat, lessons, lists, memories, proofs, streams, teach
 from microformer.ui.actions.lessons import Lesson
 from microformer.ui.actions.teach import Manner
-from microformer.ui.workspace import Visitor, Workspace, new_secret
-from tests.teaching.small_models import make_loaded
+from microformer.ui.workspace import Visitor, Workspace
+from tests.teaching.small_models import save_run
 
 PATIENCE = 300.0
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    workspace = Workspace(tmp_path / "home", hosted=True)
-    yield workspace
-    workspace.close()
-
-
-@pytest.fixture
-def ada(workspace: Workspace) -> Visitor:
-    return workspace.visitor(new_secret())
-
-
-@pytest.fixture
-def bob(workspace: Workspace) -> Visitor:
-    return workspace.visitor(new_secret())
 
 
 @pytest.fixture
 def model(workspace: Workspace, ada: Visitor) -> str:
     """The id of a run of Ada's that everybody may use."""
     id, run = workspace.runs.create(ada, "tiny")
-    loaded = make_loaded()
-    run.mkdir()
-    write_yaml(run / "config.yaml", {"model": asdict(loaded.model.config)})
-    loaded.tokenizer.save(run / "tokenizer.json")
-    checkpoint.save(run / "checkpoints" / "step-1", model=loaded.model, optimizer_state=None, state={"step": 1})
+    save_run(run)
     workspace.runs.share(id, True, ada)
     return id
 
@@ -229,6 +204,8 @@ def test_stopping_a_lesson_leaves_what_was_taught_before(workspace: Workspace, a
         teach.reset(workspace, ada, model)
     with pytest.raises(UserError, match="still learning"):
         teach.teach_fact(workspace, ada, model, "Where?", "Here")
+    told = lessons.progress(workspace, ada, {})
+    assert told["state"] == "working" and told["fraction"] < 1, "it is told at once, not when the lesson is over"
     lessons.stop(workspace, ada)
     assert lesson.job is not None and lesson.job.wait(PATIENCE)
     assert lessons.progress(workspace, ada, {})["state"] == "stopped"

@@ -20,25 +20,29 @@ from microformer.ui.workspace import Visitor, Workspace
 if TYPE_CHECKING:
     from microformer.checkpoint import Loaded
     from microformer.generation.jobs import Job
+    from microformer.teaching.consolidate import Check
     from microformer.teaching.proof import TokenChance
     from microformer.teaching.session import Fact, Session
     from microformer.teaching.teach import Teaching
+    from microformer.ui.workspace.engines import Speaker
 
 log = logging.getLogger(__name__)
 
-KEPT_AS = "lesson"
+KEPT_AS, MOVE = "lesson", "move"
 WENT_WRONG = "Something went wrong in this lesson that should not have; what happened is in the server's log."
 VERIFIED_TOGETHER = 16
 MakeLesson = Callable[["Loaded", "Session"], "Teaching"]
+Steps = Generator[Any, None, "Session"]
 
 
 @dataclass
 class Lesson:
     """Something that is being taught, or was. The engine's thread writes, anybody reads.
 
-    ``kind`` is ``fact``, ``list``, ``passage`` or ``forget``; ``fact`` is there when there is one. ``before`` is the
-    session from before, ``seconds`` how long learning took. ``chances`` tell of each token of the fact's answer how
-    likely it was and is; ``unchanged`` whether the base model's hashes are what they were before the first lesson.
+    ``kind`` is ``fact``, ``list``, ``passage``, ``forget``, or ``move`` when the run itself learns what its session
+    holds; ``fact`` is there when there is one. ``before`` is the session from before, ``seconds`` how long learning
+    took. ``chances`` tell of each token of the fact's answer how likely it was and is; ``unchanged`` whether the base
+    model's hashes are what they were before the first lesson; ``check`` how a move went.
     """
 
     kind: str
@@ -51,6 +55,7 @@ class Lesson:
     seconds: float = 0.0
     chances: "list[TokenChance]" = field(default_factory=list)
     unchanged: bool | None = None
+    check: "Check | None" = None
     shown: bool = False
 
     @property
@@ -71,16 +76,27 @@ def begin(
     workspace: Workspace, visitor: Visitor, model: Any, kind: str, make: MakeLesson, fact: "Fact | None" = None
 ) -> Lesson:
     """Start a lesson in the model's engine and return at once. Raises ``UserError`` while another one goes on."""
-    workspace.check_disk(20_000_000)
     speaker = models.speaker_of(workspace, visitor, model)
     memories = memories_of(workspace, visitor, speaker.loaded)
+
+    def steps(lesson: Lesson) -> Steps:
+        return _learn(workspace, visitor, speaker.loaded, memories, lesson, make)
+
     with memories.lock:
-        refuse_while_learning(workspace, visitor)
         if memories.own.id is None:
             workspace.sessions.check_room(visitor)
-        lesson = Lesson(kind, model, memories.own.session, fact, began=time.perf_counter())
-        steps = _logged(_learn(workspace, visitor, speaker.loaded, memories, lesson, make))
-        lesson.job = speaker.engine.run(steps, owner=visitor.browser)
+        return start(workspace, visitor, speaker, Lesson(kind, model, memories.own.session, fact), steps)
+
+
+def start(
+    workspace: Workspace, visitor: Visitor, speaker: "Speaker", lesson: Lesson, steps: Callable[[Lesson], Steps]
+) -> Lesson:
+    """Let the engine do the steps of a lesson; see ``begin``. One at a time for each browser."""
+    workspace.check_disk(20_000_000)
+    with memories_of(workspace, visitor, speaker.loaded).lock:
+        refuse_while_learning(workspace, visitor)
+        lesson.began = time.perf_counter()
+        lesson.job = speaker.engine.run(_logged(steps(lesson)), owner=visitor.browser)
         workspace.registry.put(visitor, KEPT_AS, lesson)
     workspace.mark(visitor, "teach")
     return lesson
@@ -99,6 +115,12 @@ def refuse_while_learning(workspace: Workspace, visitor: Visitor) -> None:
         raise UserError("The model is still learning what you taught it last; wait for it, or stop it first.")
 
 
+def learning(workspace: Workspace, visitor: Visitor, *, moving: bool = False) -> bool:
+    """Whether a lesson goes on; ``moving`` asks for one that moves facts into the run itself, which it else is not."""
+    lesson = current(workspace, visitor)
+    return lesson is not None and not lesson.done and (lesson.kind == MOVE) is moving
+
+
 def stop(workspace: Workspace, visitor: Visitor) -> None:
     """Stop the lesson under way; of a list, what was learnt so far stays."""
     lesson = current(workspace, visitor)
@@ -109,12 +131,15 @@ def stop(workspace: Workspace, visitor: Visitor) -> None:
 def progress(workspace: Workspace, visitor: Visitor, request: dict[str, Any]) -> dict[str, Any]:
     """What the browser shows of the lesson: state, share done (0 to 1) and a sentence. ``request`` is empty."""
     lesson = current(workspace, visitor)
+    return shown(None if lesson is None or lesson.kind == MOVE else lesson)
+
+
+def shown(lesson: Lesson | None) -> dict[str, Any]:
+    """A lesson as a progress bar shows it."""
     if lesson is None or lesson.job is None:
         return {"state": "none", "fraction": 0.0, "says": "", "source": "", "key": ""}
     state = lesson.state
-    fraction, says = 1.0, outcome(lesson)
-    if state == "working":
-        fraction, says = _under_way(lesson)
+    fraction, says = _under_way(lesson) if state == "working" else (1.0, outcome(lesson))
     return {"state": state, "fraction": fraction, "says": says, "source": lesson.kind, "key": lesson.key}
 
 
@@ -128,6 +153,8 @@ def outcome(lesson: Lesson) -> str:
     if lesson.job.error is not None:
         return str(lesson.job.error) if isinstance(lesson.job.error, UserError) else WENT_WRONG
     session, took = lesson.job.result(), f"{lesson.seconds:.2f} s"
+    if lesson.kind == MOVE:
+        return f"Moved in {lesson.seconds:.0f} s; the model says all of it without its second memory."
     if lesson.kind == "passage":
         known = "knows the passage by heart" if session.known and session.known[-1] else "does not know all of it yet"
         return f"Learnt in {took}; the model {known}."
@@ -155,6 +182,9 @@ def _under_way(lesson: Lesson) -> tuple[float, str]:
         return 0.0, "Waiting for its turn …"
     if now.phase == "reading":
         return 0.02, "Listening to the model first, once …"
+    if lesson.kind == MOVE:
+        share = now.recited / max(now.listed, 1) * 0.5 + 0.45 * (1 - 0.998**now.step)
+        return share, f"Learning in its sleep, step {now.step}: {now.recited} of {now.listed} wordings are held"
     group = min(16, max(now.of - now.done, 0))
     fraction = min(0.99, (now.done + group * (1 - 0.93**now.step)) / max(now.of, 1))
     doing = "Learning everything again from nothing" if now.phase == "rebuilding" else "Learning"

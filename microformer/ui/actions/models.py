@@ -59,7 +59,7 @@ def checkpoints(workspace: Workspace, visitor: Visitor, model: Any) -> list[tupl
     from microformer import checkpoint
 
     kept = checkpoint.checkpoints(_directory(workspace, visitor, model))
-    named = [(f"Step {_step(one):,}{_loss(one)}", one.name) for one in reversed(kept)]
+    named = [(f"Step {_step(one):,}{_about(one)}", one.name) for one in reversed(kept)]
     return [("Best: the lowest validation loss", BEST), ("Newest", NEWEST), *named]
 
 
@@ -117,13 +117,14 @@ def _step(directory: Path) -> int:
     return int(directory.name.removeprefix("step-"))
 
 
-def _loss(directory: Path) -> str:
-    """What a checkpoint's validation loss was, if it was measured."""
+def _about(directory: Path) -> str:
+    """What is known of a checkpoint: its validation loss, if it was measured, and what was moved into it."""
     from microformer.checkpoint import STATE
 
-    with contextlib.suppress(UserError, OSError):
+    with contextlib.suppress(UserError, OSError, AttributeError):
         state = read_json(directory / STATE, 2**20)
-        loss = state.get("val_loss") if isinstance(state, dict) else None
-        if isinstance(loss, float):
+        if isinstance(loss := state.get("val_loss"), float):
             return f", validation loss {loss:.3f}"
+        if count := state.get("consolidated", {}).get("facts"):
+            return f", {count} {'fact' if count == 1 else 'facts'} moved in"
     return ""

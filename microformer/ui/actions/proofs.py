@@ -78,7 +78,7 @@ def measure(workspace: Workspace, visitor: Visitor, model: Any) -> Measurement:
     session = memories_of(workspace, visitor, speaker.loaded).own.session
     if session.is_blank:
         raise UserError("Nothing was taught yet, so nothing can have changed; teach something first.")
-    held_out = _held_out(speaker.loaded)
+    held_out = held_out_of(speaker.loaded)
     begun = Measurement(model, session, OWN_TEXT if held_out is None else HELD_OUT)
     begun.job = speaker.engine.run(_compare(speaker.loaded, session, held_out), owner=visitor.browser)
     workspace.registry.put(visitor, KEPT_AS, begun)
@@ -148,7 +148,7 @@ def _together(parts: "list[Change]") -> "Change":
     )
 
 
-def _held_out(loaded: "Loaded") -> "Tensor | None":
+def held_out_of(loaded: "Loaded", windows: int = WINDOWS) -> "Tensor | None":
     """Windows (windows, length + 1) of the text that was kept aside when the model was trained, if it is here."""
     import numpy as np
     import torch
@@ -169,6 +169,5 @@ def _held_out(loaded: "Loaded") -> "Tensor | None":
         return None  # the dataset was deleted since
     if dataset.tokenizer.hash != loaded.tokenizer.hash or len(dataset.val) < 2 * length:
         return None
-    starts = np.linspace(0, len(dataset.val) - length - 1, WINDOWS).astype(int)
-    windows = dataset.val[starts[:, None] + np.arange(length + 1)].astype(np.int64)
-    return torch.from_numpy(windows)
+    starts = np.linspace(0, len(dataset.val) - length - 1, windows).astype(int)
+    return torch.from_numpy(dataset.val[starts[:, None] + np.arange(length + 1)].astype(np.int64))

@@ -10,7 +10,7 @@ from microformer.ui.actions import lessons, models, streams, teach
 from microformer.ui.actions.teach import Manner
 from microformer.ui.page import Page
 from microformer.ui.progress_bar import progress_bar
-from microformer.ui.tabs import teach_memory
+from microformer.ui.tabs import teach_memory, teach_sleep
 from microformer.ui.tabs.teach_views import conversation
 from microformer.ui.token_stream import token_stream
 from microformer.ui.workspace import Visitor, Workspace
@@ -225,6 +225,11 @@ def _wire_arrival(page: Page, parts: Parts) -> None:
     page.on(page.panes["teach"].select, refresh, inputs, outputs)
     page.on(parts.model.input, refresh, inputs, outputs)
 
+    def copy(workspace: Workspace, visitor: Visitor, last: Any, model: Any, *manner: Any) -> Any:
+        return refresh(workspace, visitor, last, teach_sleep.copied(workspace, visitor), *manner)
+
+    page.on(parts.memory.sleep.copy.click, copy, inputs, outputs)
+
 
 def _after_outputs(parts: Parts) -> list[Any]:
     return [parts.stop, parts.view, parts.chances, *teach_memory.outputs(parts.memory)]
@@ -232,12 +237,10 @@ def _after_outputs(parts: Parts) -> list[Any]:
 
 def _after(workspace: Workspace, visitor: Visitor, model: Any, manner: tuple[Any, ...]) -> list[Any]:
     """Everything that a lesson may have changed."""
-    lesson = lessons.current(workspace, visitor)
-    learning = lesson is not None and not lesson.done
     shown = streams.latest_key(workspace, visitor, teach.place_of(model))
     key = teach.results(workspace, visitor, Manner.of(*manner)) or shown
     return [
-        gr.Button(visible=learning),
+        gr.Button(visible=lessons.learning(workspace, visitor)),
         key,
         teach_memory.chances(workspace, visitor, model),
         *teach_memory.updates(workspace, visitor, model),

@@ -10,6 +10,7 @@ from microformer.ui.actions import lessons, memories, proofs, teach
 from microformer.ui.actions.lessons import Lesson
 from microformer.ui.page import Page, said
 from microformer.ui.progress_bar import progress_bar
+from microformer.ui.tabs import teach_sleep
 from microformer.ui.tabs.teach_views import chances_html, change_html, fingerprints_html, taught_table
 from microformer.ui.workspace import Visitor, Workspace
 
@@ -27,6 +28,7 @@ class Parts:
     measure: gr.Button
     measuring: gr.HTML
     change: gr.HTML
+    sleep: teach_sleep.Parts
     name: gr.Textbox
     save: gr.Button
     download: gr.File
@@ -55,9 +57,11 @@ def build(page: Page) -> Parts:
                 page, proofs.progress, elem_id="teach-measuring", label="Progress of the comparison"
             )
             change = gr.HTML("", elem_id="teach-change", apply_default_css=False)
+        with gr.Accordion("Move it into the model itself", open=False, elem_id="teach-sleep"):
+            sleep = teach_sleep.build(page)
         with gr.Accordion("Save, load, share", open=False, elem_id="teach-files"):
             files = _build_files(page)
-    return Parts(taught, reset, undo, fingerprints, measure, measuring, change, **files)
+    return Parts(taught, reset, undo, fingerprints, measure, measuring, change, sleep, **files)
 
 
 def _build_files(page: Page) -> dict[str, Any]:
@@ -102,6 +106,7 @@ def wire(page: Page, parts: Parts, model: gr.Dropdown, progress: gr.HTML, stop: 
     page.on(parts.taught.changed, refresh, [model], outputs(parts))
     page.on(parts.reset.click, reset, [model], outputs(parts))
     page.on(parts.undo.click, undo, [model], outputs(parts))
+    teach_sleep.wire(page, parts.sleep, model, refresh, outputs(parts))
     _wire_proof(page, parts, model)
     _wire_files(page, parts, model)
 
@@ -143,7 +148,7 @@ def begun(lesson: Lesson) -> list[Any]:
 
 def outputs(parts: Parts) -> list[Any]:
     """What ``updates`` gives new values to."""
-    return [parts.taught, parts.reset, parts.undo, parts.fingerprints, parts.change]
+    return [parts.taught, parts.reset, parts.undo, parts.fingerprints, parts.change, *parts.sleep.outputs]
 
 
 def updates(workspace: Workspace, visitor: Visitor, model: Any) -> list[Any]:
@@ -155,6 +160,7 @@ def updates(workspace: Workspace, visitor: Visitor, model: Any) -> list[Any]:
         gr.Button(visible=known.thrown_away is not None),
         fingerprints_html(proofs.fingerprints(workspace, visitor, model)),
         change(workspace, visitor, model),
+        *teach_sleep.updates(workspace, visitor, model),
     ]
 
 
