@@ -27,10 +27,13 @@ KEPT_VARIABLES = (
 
 
 class Supervisor:
-    """Starts queued runs below ``home/runs``. ``start`` does so in the background; ``tick`` once, at the caller's."""
+    """Starts queued runs below ``home/runs``. ``start`` does so in the background; ``tick`` once, at the caller's.
 
-    def __init__(self, home: Path, *, wait_seconds: float = LOOK_SECONDS) -> None:
-        self.runs, self.wait_seconds = Path(home) / "runs", wait_seconds
+    A run that has worked for ``most_seconds``, over all its resumes, is asked to save and end.
+    """
+
+    def __init__(self, home: Path, *, wait_seconds: float = LOOK_SECONDS, most_seconds: float | None = None) -> None:
+        self.runs, self.wait_seconds, self.most_seconds = Path(home) / "runs", wait_seconds, most_seconds
         self.runs.mkdir(parents=True, exist_ok=True)
         self._turn = threading.RLock()
         self._wake, self._closed = threading.Event(), threading.Event()
@@ -89,7 +92,10 @@ class Supervisor:
             if not self._in_charge():
                 return None
             self._reap()
-            if self._child is not None or self.working() is not None:
+            working = self.working()
+            if working is not None and self.most_seconds is not None and working.seconds() >= self.most_seconds:
+                working.request_stop()
+            if self._child is not None or working is not None:
                 return None
             return next((run for run in self.waiting() if self._begin(run)), None)
 

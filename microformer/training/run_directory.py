@@ -38,6 +38,8 @@ METRICS, SAMPLES, STATUS, REQUEST, LOCK, LOG = (
     ".lock",
     "trainer.log",
 )
+TAIL_BYTES = 8_000
+"""More than one row of metrics takes."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,17 @@ class Run:
     def samples(self, since_byte: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Rows of ``samples.jsonl``: {"step", "prompt", "text"}."""
         return _rows(self.path / SAMPLES, since_byte)
+
+    def last_row(self) -> dict[str, Any]:
+        """The newest row of metrics, or an empty one; only the end of the file is read."""
+        path = self.path / METRICS
+        size = path.stat().st_size if path.is_file() else 0
+        rows, _ = _rows(path, max(0, size - TAIL_BYTES))
+        return rows[-1] if rows and isinstance(rows[-1], dict) else {}
+
+    def seconds(self) -> float:
+        """How long the run has worked, over all its resumes, as far as its metrics tell."""
+        return float(self.last_row().get("seconds") or 0.0)
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         append_json_line(self.path / METRICS, row)

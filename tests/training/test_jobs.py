@@ -50,6 +50,19 @@ def test_runs_wait_in_the_order_they_came(supervisor: Supervisor, dataset: Path,
     assert supervisor.waiting() == []
 
 
+def test_a_run_that_has_had_its_time_is_asked_to_stop(tmp_path: Path, dataset: Path, make_run_config: Make) -> None:
+    supervisor = Supervisor(tmp_path, most_seconds=60)
+    run = Run(supervisor.runs / "long")
+    run.set_up(make_run_config(), dataset)
+    run.write_status("running", 1)
+    with run.lock():  # as its trainer does
+        for seconds, stopped in ((59.9, False), (60.0, True)):
+            run.append_metrics({"step": 1, "seconds": seconds})
+            supervisor.tick()
+            assert run.stop_requested() is stopped
+    supervisor.close()
+
+
 @pytest.mark.slow
 def test_one_run_at_a_time_and_the_next_when_it_is_done(
     supervisor: Supervisor, dataset: Path, make_run_config: Make

@@ -294,6 +294,25 @@ def test_a_hosted_visitor_cannot_train_longer_than_allowed(tmp_path: Path) -> No
     assert workspace.runs.list(visitor) == []
 
 
+def test_a_hosted_visitor_cannot_train_a_larger_model_than_allowed(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, hosted=True, limits=Limits(parameters=30_000))
+    visitor = workspace.visitor(new_secret())
+    data = dataset(workspace, visitor)
+    started(workspace, visitor, data)
+    with pytest.raises(UserError, match="million parameters, but 0 million are the most here"):
+        train.start(workspace, visitor, data, "tiny", "", *settings(d_model=256))
+
+
+def test_a_hosted_run_that_has_had_its_time_is_not_resumed(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, hosted=True, limits=Limits(train_minutes=1))
+    visitor = workspace.visitor(new_secret())
+    id = started(workspace, visitor, dataset(workspace, visitor), "Mine")
+    train.stop(workspace, visitor, id)
+    Run(workspace.runs.get(id, visitor)).append_metrics({"step": 1, "seconds": 61.0})
+    with pytest.raises(UserError, match="Mine has trained for 1 minutes, which is the most here"):
+        train.resume(workspace, visitor, id)
+
+
 def test_a_command_on_a_hosted_page_tells_no_path_of_the_server(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, hosted=True)
     visitor = workspace.visitor(new_secret())

@@ -8,7 +8,7 @@ from typing import Any
 
 from microformer.data.info import DatasetInfo
 from microformer.errors import UserError
-from microformer.model.profile import profile
+from microformer.model.profile import parameters_by_part, profile
 from microformer.presets import BUDGETS, Preset, presets
 from microformer.training.config import RunConfig
 from microformer.training.progress import Budget
@@ -67,6 +67,7 @@ def plan(
     info = _info(workspace, visitor, dataset)
     base = preset_named(preset)
     config = configuration(model, training, info.vocab_size if info else TALES_VOCABULARY, base.about)
+    _check_size(workspace, config)
     cost = profile(config.model, batch_size=-(-config.training.batch_size // config.training.gradient_accumulation))
     text_tokens = info.train_tokens if info else TALES_MEGABYTES * 900_000
     per_step = config.training.batch_size * config.model.max_seq_len
@@ -96,6 +97,16 @@ def configuration(model: Mapping[str, Any], training: Mapping[str, Any], vocab_s
     if all(training.get(name) is None for name in BUDGETS):
         raise UserError("The run would have no end; set Max steps, Max epochs or Max minutes.")
     return RunConfig.from_dict(values)
+
+
+def _check_size(workspace: Workspace, config: RunConfig) -> None:
+    """Raise ``UserError`` for a model larger than a visitor may train here."""
+    most, asked = workspace.limits.parameters, sum(parameters_by_part(config.model).values())
+    if most is not None and asked > most:
+        raise UserError(
+            f"This model has {asked / 1e6:,.0f} million parameters, but {most / 1e6:,.0f} million are the most here; "
+            "choose a smaller preset."
+        )
 
 
 def offered() -> list[Preset]:

@@ -43,6 +43,9 @@ def resume(workspace: Workspace, visitor: Visitor, id: Any) -> None:
     run = Run(item.path)
     if run.data() is None:
         raise UserError(f"The dataset of {item.name} is gone, so it cannot go on; bring the dataset back first.")
+    most = workspace.limits.train_minutes
+    if most is not None and run.seconds() >= 60 * most:
+        raise UserError(f"{item.name} has trained for {most:g} minutes, which is the most here; start a new run.")
     check_queue(workspace, visitor)
     workspace.check_disk()
     workspace.supervisor.resume(item.path)

@@ -15,6 +15,7 @@ class Limits:
     sessions: int | None = None
     queued: int | None = None
     train_minutes: float | None = None
+    """Of one run, over all its resumes."""
     text_mb: int | None = None
     streams: int = 1024
     """Texts that are written at once."""

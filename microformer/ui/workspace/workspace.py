@@ -66,7 +66,8 @@ class Workspace:
         """The queue of training runs; it also takes up what was queued before a restart."""
         from microformer.training.jobs import Supervisor
 
-        return Supervisor(self.home)
+        minutes = self.limits.train_minutes
+        return Supervisor(self.home, most_seconds=None if minutes is None else 60 * minutes)
 
     @cached_property
     def engines(self) -> "Engines":
