@@ -24,6 +24,7 @@ const COLUMNS = ["loss", "val_loss", "bits_per_byte", "lr", "grad_norm"];
 
 let curves = {}; // run id -> {name, colour, next, step: [], loss: [], …}
 let selection = ""; // which runs are asked for, to notice a change
+let guess = null; // the validation loss of guessing each token from the one before it
 let pictured = ""; // and which are in the picture
 let samples = { run: null, count: 0 };
 let spoken = 0;
@@ -40,7 +41,16 @@ const theme = () => {
 const layout = (small, filled) => {
   const { grid, ink, paper } = theme();
   const axis = { gridcolor: grid, zerolinecolor: grid, automargin: true };
+  // A line to beat: what a table of pairs of tokens, without any model, reaches on the same text.
+  const beaten = !small && filled && guess !== null;
+  const line = { type: "line", xref: "paper", x0: 0, x1: 1, y0: guess, y1: guess, line: { color: ink, width: 1, dash: "dot" } };
+  const words = {
+    text: "guessing from the token before", xref: "paper", x: 1, xanchor: "right", y: guess, yanchor: "bottom", showarrow: false,
+    font: { size: 11, color: ink },
+  };
   return {
+    shapes: beaten ? [line] : [],
+    annotations: beaten ? [words] : [],
     uirevision: selection.split(" ")[0] || "none",
     datarevision: ++revision,
     autosize: true,
@@ -184,6 +194,8 @@ const pull = async () => {
     let changed = pictured !== now || Object.keys(curves).length !== Object.keys(news.runs).length;
     curves = Object.fromEntries(Object.entries(curves).filter(([id]) => id in news.runs));
     for (const [id, gained] of Object.entries(news.runs)) changed = grow(id, gained) || changed;
+    changed = changed || guess !== (news.shown?.guess ?? null);
+    guess = news.shown?.guess ?? null;
     tell(news.shown);
     show_samples(news.shown);
     if (changed || !find("loss").data) { draw(); pictured = now; }

@@ -1,11 +1,9 @@
 """What a run will cost before it starts: memory, and time on this machine after a short trial."""
 
-import contextlib
 import dataclasses
-import hashlib
-import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,7 +11,6 @@ import psutil
 import torch
 
 from microformer.errors import UserError
-from microformer.files import read_json, write_json
 from microformer.model.config import ModelConfig
 from microformer.model.profile import profile
 from microformer.model.transformer import Transformer
@@ -23,10 +20,11 @@ from microformer.training.optimizers import make_optimizer
 from microformer.training.precision import choose_precision
 from microformer.training.progress import Budget
 from microformer.training.runtime import PlainRuntime, find_device
+from microformer.training.speed import SpeedMemory
 
 TRIAL_TOKENS = 512
 TRIAL_SECONDS = 1.0
-REMEMBERED = ".speed.json"
+TRIAL_AGAIN_AFTER = 600.0  # seconds
 _one_trial_at_a_time = threading.Lock()
 
 
@@ -44,8 +42,8 @@ class Estimate:
 def estimate(config: RunConfig, train_tokens: int, home: Path | None = None) -> Estimate:
     """What training ``config`` on a text of ``train_tokens`` takes here.
 
-    Tries a step of the same width with one and two blocks and scales it up: at most two seconds, once for each shape,
-    remembered in ``home``.
+    Where no run like it was trained here, a step of the same width is tried with one and two blocks and scaled up: at
+    most two seconds for each shape, remembered in ``home``.
     """
     training, shape = config.training, config.model
     step = seconds_per_step(config, home)
@@ -60,23 +58,40 @@ def rows_at_once(training: TrainConfig) -> int:
     return max(1, training.batch_size // training.gradient_accumulation)
 
 
-def seconds_per_step(config: RunConfig, home: Path | None = None) -> float:
-    """Time of one training step on this machine, from a trial or from memory."""
+def seconds_per_step(config: RunConfig, home: Path | None = None, clock: Callable[[], float] = time.time) -> float:
+    """Time of one training step on this machine: what a run like it has shown, else what a trial says.
+
+    A trial is made again after ten minutes, because the machine may have been busy; the faster one is kept.
+    """
+    with _one_trial_at_a_time:
+        memory = SpeedMemory(home)
+        known = memory.seconds_per_step(config)
+        return known if known is not None else _from_trial(config, memory, clock())
+
+
+def known_seconds_per_step(config: RunConfig, home: Path) -> float | None:
+    """Time of one step as a run like it has shown, or ``None`` where there was none."""
+    return SpeedMemory(home).seconds_per_step(config)
+
+
+def learn_from(config: RunConfig, steps: int, seconds: float, home: Path) -> None:
+    """Remember how long ``steps`` of a run that was trained here have taken."""
+    with _one_trial_at_a_time:
+        SpeedMemory(home).learn(config, steps, seconds)
+
+
+def _from_trial(config: RunConfig, memory: SpeedMemory, now: float) -> float:
     shape, training = config.model, config.training
     trial = dataclasses.replace(shape, n_layers=1, dropout=0.0)
-    asked = [asdict(trial), training.precision, training.device, training.optimizer, torch.get_num_threads()]
-    key = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
-    known = _remembered(home)
-    with _one_trial_at_a_time:
-        if key not in known:
-            first, second = (_try(dataclasses.replace(trial, n_layers=layers), training) for layers in (1, 2))
-            known[key] = [max(2 * first - second, 0.0), max(second - first, first / 10)]
-            if home is not None:
-                with contextlib.suppress(UserError, OSError):  # only a convenience
-                    write_json(home / REMEMBERED, known)
-    outside, block = known[key]
-    tokens = training.batch_size * shape.max_seq_len
-    return (outside + block * shape.n_layers) * tokens
+    key = [asdict(trial), training.precision, training.device, training.optimizer, torch.get_num_threads()]
+    known = memory.trial(key)
+    if known is None or now - known[2] > TRIAL_AGAIN_AFTER:
+        first, second = (_try(dataclasses.replace(trial, n_layers=layers), training) for layers in (1, 2))
+        measured = [max(2 * first - second, 0.0), max(second - first, first / 10)]
+        known = [*min(measured, known[:2] if known else measured, key=sum), now]
+        memory.keep_trial(key, known)
+    outside, block, _ = known
+    return (outside + block * shape.n_layers) * training.batch_size * shape.max_seq_len
 
 
 def check_memory(config: RunConfig, device: torch.device) -> None:
@@ -124,13 +139,3 @@ def _try(shape: ModelConfig, training: TrainConfig) -> float:
     optimizer.step(1.0)
     once = time.perf_counter() - start
     return best / tokens.numel() + once / (training.batch_size * shape.max_seq_len)
-
-
-def _remembered(home: Path | None) -> dict[str, list[float]]:
-    if home is None or not (home / REMEMBERED).is_file():
-        return {}
-    with contextlib.suppress(UserError):
-        known = read_json(home / REMEMBERED)
-        if isinstance(known, dict):
-            return {name: value for name, value in known.items() if isinstance(value, list) and len(value) == 2}
-    return {}

@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 import microformer
+from microformer.errors import UserError
 from microformer.training.config import RunConfig
 from microformer.training.run_directory import LOG, Run
 
@@ -99,6 +100,14 @@ class Supervisor:
                 return None
             return next((run for run in self.waiting() if self._begin(run)), None)
 
+    def learn_speed(self, run: Run) -> None:
+        """Remember how long a run has taken so far: that tells how long the next one like it will."""
+        from microformer.training.estimate import learn_from  # brings torch
+
+        with contextlib.suppress(UserError, OSError, TypeError, ValueError):
+            last = run.last_row()
+            learn_from(run.config(), int(last.get("step") or 0), run.seconds(), self.runs.parent)
+
     def start(self) -> None:
         """Work off the queue in the background until ``close``."""
         if self._thread is None:
@@ -162,6 +171,7 @@ class Supervisor:
             return
         (path, child), self._child = self._child, None
         run = Run(path)
+        self.learn_speed(run)
         if path.is_dir() and run.written_status().state == "queued" and not run.alive():
             run.write_status("failed", 0, _last_line(path / LOG) or f"The trainer ended with {child.returncode}.")
 

@@ -40,7 +40,8 @@ RUN_VIEW = f"""
   <ul class="run-advice" data-part="advice" aria-label="What the coach says"></ul>
   <figure>
     <div class="run-chart" data-part="loss" role="img"
-      aria-label="Training and validation loss by step; described in words below"></div>
+      aria-label="Training and validation loss by step, and the loss of guessing from the token before; described in
+      words below"></div>
     <figcaption data-part="say" aria-live="polite"></figcaption>
   </figure>
   <div class="run-small-charts">

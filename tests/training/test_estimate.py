@@ -9,7 +9,8 @@ from microformer.errors import UserError
 from microformer.model.config import ModelConfig
 from microformer.model.transformer import Transformer
 from microformer.training.config import RunConfig, TrainConfig
-from microformer.training.estimate import REMEMBERED, check_memory, estimate
+from microformer.training.estimate import check_memory, estimate, learn_from, seconds_per_step
+from microformer.training.speed import REMEMBERED, SpeedMemory
 
 Make = Callable[..., RunConfig]
 
@@ -27,6 +28,32 @@ def test_a_trial_is_made_once_for_each_shape(make_run_config: Make, tmp_path: Pa
     assert (tmp_path / REMEMBERED).is_file()
     again = estimate(make_run_config(max_steps=50), 10_000, tmp_path)
     assert again.seconds_per_step == first.seconds_per_step
+
+
+def test_a_trial_of_a_busy_machine_is_corrected_later(
+    make_run_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace = iter([2.0, 3.0, 1.0, 1.5, 4.0, 6.0])  # seconds per token with one block and with two: slow, fast, slow
+    monkeypatch.setattr("microformer.training.estimate._try", lambda shape, training: next(pace))
+    config = make_run_config()
+    times = (0.0, 10.0, 700.0, 1400.0)
+    slow, remembered, fast, kept = (seconds_per_step(config, tmp_path, lambda now=now: now) for now in times)
+    assert slow == remembered == 2 * fast
+    assert kept == fast
+
+
+def test_what_a_run_has_shown_counts_more_than_a_trial(make_run_config: Make, tmp_path: Path) -> None:
+    config = make_run_config()
+    learn_from(config, 10, 5.0, tmp_path)  # too short to tell
+    assert SpeedMemory(tmp_path).seconds_per_step(config) is None
+    for seconds in (40.0, 20.0, 80.0):  # the fastest was the least disturbed
+        learn_from(config, 10, seconds, tmp_path)
+    assert seconds_per_step(config, tmp_path) == pytest.approx(2.0)
+    assert seconds_per_step(make_run_config(max_steps=7, dropout=0.1), tmp_path) == pytest.approx(2.0)
+    wider = dataclasses.replace(config, model=dataclasses.replace(config.model, vocab_size=1000))
+    assert seconds_per_step(wider, tmp_path) > 2.0
+    deeper = dataclasses.replace(config, model=dataclasses.replace(config.model, n_layers=3))
+    assert SpeedMemory(tmp_path).seconds_per_step(deeper) is None
 
 
 def test_a_damaged_memory_is_measured_again(make_run_config: Make, tmp_path: Path) -> None:

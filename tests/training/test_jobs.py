@@ -10,6 +10,7 @@ import pytest
 from microformer.training.config import RunConfig
 from microformer.training.jobs import Supervisor
 from microformer.training.run_directory import LOG, Run
+from microformer.training.speed import SpeedMemory
 
 Make = Callable[..., RunConfig]
 
@@ -61,6 +62,18 @@ def test_a_run_that_has_had_its_time_is_asked_to_stop(tmp_path: Path, dataset: P
             supervisor.tick()
             assert run.stop_requested() is stopped
     supervisor.close()
+
+
+def test_a_run_under_way_tells_how_long_the_next_will_take(
+    tmp_path: Path, dataset: Path, make_run_config: Make
+) -> None:
+    supervisor = Supervisor(tmp_path)
+    run = Run(supervisor.runs / "one")
+    run.set_up(make_run_config(), dataset)
+    supervisor.learn_speed(run)  # nothing is known of it yet
+    run.append_metrics({"step": 20, "seconds": 60.0})
+    supervisor.learn_speed(run)
+    assert SpeedMemory(tmp_path).seconds_per_step(run.config()) == pytest.approx(3.0)
 
 
 @pytest.mark.slow

@@ -54,7 +54,7 @@ def look(workspace: Workspace, item: Item) -> Look:
     config = None
     with contextlib.suppress(UserError):
         config = run.config()
-    budget = _budget(run, config)
+    budget = _budget(item, config)
     seconds = last.get("seconds") or 0.0
     done = min(1.0, budget.done(status_step(status, last), seconds)) if budget else 0.0
     if status.state == "finished":
@@ -70,18 +70,24 @@ def newest_rows(item: Item) -> list[dict[str, Any]]:
     return rows
 
 
-def advice(now: Look) -> list[str]:
-    """What the coach says of the shown run."""
-    data, tokens, parameters = Run(now.item.path).data(), 0, 0
+def read_info(item: Item) -> DatasetInfo | None:
+    """The card of the text that a run learns from, as long as that is there."""
+    data = Run(item.path).data()
     with contextlib.suppress(UserError):
-        tokens = DatasetInfo.read(data).train_tokens if data else 0
+        return DatasetInfo.read(data) if data else None
+    return None
+
+
+def advice(now: Look, info: DatasetInfo | None) -> list[str]:
+    """What the coach says of the shown run, which learns from the text of ``info``."""
+    parameters = 0
     if now.config is not None:
         parameters = sum(parameters_by_part(now.config.model).values())
     found = coach.advise(
         newest_rows(now.item),
         state=now.status.state,
         done=now.fraction,
-        train_tokens=tokens,
+        train_tokens=info.train_tokens if info else 0,
         parameters=parameters,
     )
     return [one.text for one in found]
@@ -92,17 +98,16 @@ def status_step(status: Status, last: dict[str, Any]) -> int:
     return max(status.step, last.get("step") or 0)
 
 
-def _budget(run: Run, config: RunConfig | None) -> Budget | None:
+def _budget(item: Item, config: RunConfig | None) -> Budget | None:
     """How long a run is, as far as its configuration and its dataset tell."""
     if config is None:
         return None
     tokens = 0
     if config.training.max_epochs is not None:
-        data = run.data()
-        if data is None:
+        info = read_info(item)
+        if info is None:
             return None
-        with contextlib.suppress(UserError):
-            tokens = DatasetInfo.read(data).train_tokens
+        tokens = info.train_tokens
     return Budget.of(config.training, tokens, config.training.batch_size * config.model.max_seq_len)
 
 

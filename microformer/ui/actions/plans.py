@@ -148,6 +148,8 @@ def seconds_for(workspace: Workspace, config: RunConfig, steps: int | None) -> f
 
     if config.training.max_minutes is not None:
         return config.training.max_minutes * 60
+    if (working := workspace.supervisor.working()) is not None:
+        workspace.supervisor.learn_speed(working)  # a trial beside it would be slow
     tried = profile(replace(config.model, n_layers=2), batch_size=1)
     if steps is None or tried.training_bytes > TRIAL_BYTES:
         return None
@@ -164,16 +166,19 @@ def check_memory(config: RunConfig) -> None:
 def preset_labels(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str]]:
     """Each preset's label, with how long it takes on this machine, and its name. May take seconds the first time.
 
-    Only a small one is tried out; the others are taken to do as many FLOPs a second, which is a little too slow for
-    the largest. Whoever chooses a preset sees it measured.
+    Where none like it was trained here, only a small one is tried out; the others are taken to do as many FLOPs a
+    second, which is a little too slow for the largest. Whoever chooses a preset sees it measured.
     """
+    from microformer.training import estimate  # brings torch
+
     tried = preset_named(MEASURED_PRESET).config
-    seconds = seconds_for(workspace, with_vocabulary(tried), 1)
-    pace = (seconds or 1.0) / _step_flops(tried)
+    pace = (seconds_for(workspace, with_vocabulary(tried), 1) or 1.0) / _step_flops(tried)
     labels = []
     for one in offered():
-        steps = one.config.training.max_steps or 0
-        needed = duration(steps * pace * _step_flops(one.config))
+        shown = estimate.known_seconds_per_step(with_vocabulary(one.config), workspace.home)
+        step = pace * _step_flops(one.config) if shown is None else shown
+        training = one.config.training
+        needed = duration(60 * training.max_minutes if training.max_minutes else step * (training.max_steps or 0))
         labels.append((preset_label(one, needed), one.name))
     return labels
 

@@ -5,7 +5,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from microformer.training.run_directory import Run
-from microformer.ui.actions.looks import Look, advice, look, status_step
+from microformer.ui.actions.looks import Look, advice, look, read_info, status_step
 from microformer.ui.actions.words import duration, figure, in_words, is_number, meaning, shortened, state_in_words
 from microformer.ui.plots import PALETTE, escape_label
 from microformer.ui.workspace import Item, Visitor, Workspace
@@ -103,6 +103,8 @@ def table(looks: list[Look]) -> "pd.DataFrame":
 
 def _shown(now: Look, samples_from: int) -> dict[str, Any]:
     samples, following = Run(now.item.path).samples(samples_from)
+    info = read_info(now.item)
+    guess = info.baselines.get("bigram") if info else None
     step = status_step(now.status, now.last)
     bits = now.judged.get("bits_per_byte", math.nan)
     return {
@@ -120,7 +122,8 @@ def _shown(now: Look, samples_from: int) -> dict[str, Any]:
             "bits_per_byte": figure(bits, ".3f"),
             "meaning": meaning(bits) if is_number(bits) else "",
         },
-        "advice": advice(now),
+        "advice": advice(now, info),
+        "guess": guess.loss if guess else None,
         "samples_from": 0 if following < samples_from else samples_from,
         "samples_next": following,
         "samples": [
