@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -36,12 +37,20 @@ class Task(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LanguageModelling:
-    """Predict each token's successor. *Shape:* inputs and targets (batch, seq) of int64."""
+    """Predict each token's successor. *Shape:* inputs and targets (batch, seq) of int64.
+
+    ``only`` are the tokens that a target can be, if not all of them. A model's bias leaves the others no probability
+    at all, so that leaving them out changes neither the loss nor a gradient, and saves their part of the head.
+    """
+
+    only: Tensor | None = None
 
     def loss(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-        return F.cross_entropy(model(inputs).flatten(0, 1).float(), targets.flatten())
+        if self.only is not None:
+            targets = torch.searchsorted(self.only, targets.contiguous())
+        return F.cross_entropy(model(inputs, only=self.only).flatten(0, 1).float(), targets.flatten())
 
     def total(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[Tensor, int]:
         logits = model(inputs).flatten(0, 1).float()

@@ -11,7 +11,7 @@ def bottleneck(hidden: Tensor, down: Tensor, up: Tensor) -> Tensor:
     *Shape:* hidden (batch, seq, d_model); down (d_model, dim) and up (dim, d_model), or one pair for each row:
     (batch, d_model, dim) and (batch, dim, d_model).
     """
-    return hidden + F.gelu(hidden @ down) @ up
+    return hidden + F.gelu(hidden.to(down.dtype) @ down) @ up
 
 
 class Bottleneck(nn.Module):

@@ -1,12 +1,12 @@
 """A transformer block: attention, feed-forward, and the two memories behind them."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from microformer.model.adapter import Bottleneck
 from microformer.model.attention import Attention, Places
 from microformer.model.cache import KVCache
 from microformer.model.config import ModelConfig
+from microformer.model.dropout import dropout
 from microformer.model.feed_forward import FeedForward
 from microformer.model.memory import MemoryLayer
 from microformer.model.norms import make_norm
@@ -52,4 +52,4 @@ class Block(nn.Module):
         return hidden if memory is None else memory(hidden)
 
     def drop(self, hidden: Tensor) -> Tensor:
-        return F.dropout(hidden, self.dropout, self.training) if self.dropout else hidden
+        return dropout(hidden, self.dropout) if self.dropout and self.training else hidden

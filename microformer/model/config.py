@@ -6,7 +6,7 @@ from microformer.errors import UserError
 from microformer.settings import check, setting
 
 GATED = ("swiglu", "geglu")
-ACTIVATIONS = ("relu", "gelu", "gelu_tanh", "silu", *GATED)
+ACTIVATIONS = ("relu", "relu_squared", "gelu", "gelu_tanh", "silu", *GATED)
 POSITIONS = ("learned", "sinusoidal", "rotary", "alibi", "none")
 
 

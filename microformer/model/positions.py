@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from microformer.model import fused
+
 
 def sinusoidal_table(length: int, d_model: int) -> Tensor:
     """Fixed position vectors of "Attention is all you need" (arXiv:1706.03762). *Shape:* (length, d_model)."""
@@ -36,6 +38,9 @@ def rotate(heads: Tensor, turns: Tensor) -> Tensor:
     if turns.dim() == 4:
         turns = turns[:, None]  # one for all heads of a row
     cos, sin = turns.to(heads.dtype).unbind(-2)
+    if wide == heads.shape[-1] and fused.pays(heads):
+        whole: Tensor = fused.Rotate.apply(heads, cos, sin)
+        return whole
     turned = heads if wide == heads.shape[-1] else heads[..., :wide]
     turned = torch.addcmul(turned * cos, turned.roll(wide // 2, dims=-1), sin)  # rolling swaps the halves
     return turned if wide == heads.shape[-1] else torch.cat([turned, heads[..., wide:]], dim=-1)

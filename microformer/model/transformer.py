@@ -8,10 +8,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from microformer.errors import UserError
-from microformer.model.attention import Places
+from microformer.model import fused
+from microformer.model.attention import LONGEST_PLAIN, Places, score_mask
 from microformer.model.block import Block
 from microformer.model.cache import KVCache
 from microformer.model.config import ModelConfig
+from microformer.model.dropout import dropout
 from microformer.model.memory import Memory
 from microformer.model.norms import make_norm
 from microformer.model.positions import alibi_slopes, rotary_table, sinusoidal_table
@@ -41,27 +43,37 @@ class Transformer(nn.Module):
         self.position_table: Tensor | None
         self._start_weights()
 
-    def forward(self, tokens: Tensor, *, session: Memory | None = None, cache: KVCache | None = None) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        *,
+        session: Memory | None = None,
+        cache: KVCache | None = None,
+        only: Tensor | None = None,
+    ) -> Tensor:
         """Logits of the token that follows each token.
 
-        *Shape:* tokens (batch, seq) of int64 -> (batch, seq, vocab). With a ``cache``, ``tokens`` follow what each of
-        its rows has read so far, and are added to it. Raises ``UserError`` when they do not fit the context.
+        *Shape:* tokens (batch, seq) of int64 -> (batch, seq, vocab), or (batch, seq, len(only)) where only the tokens
+        ``only`` are asked for, as in training. With a ``cache``, ``tokens`` follow what each of its rows has read so
+        far, and are added to it. Raises ``UserError`` when they do not fit the context.
         """
-        return self.logits(self.hidden(tokens, session=session, cache=cache), session)
+        return self.logits(self.hidden(tokens, session=session, cache=cache), session, only)
 
     def hidden(self, tokens: Tensor, *, session: Memory | None = None, cache: KVCache | None = None) -> Tensor:
         """What the head reads. *Shape:* (batch, seq) -> (batch, seq, d_model)."""
-        places = self.places(tokens.shape[1], cache)
+        places = self.places(tokens.shape[1], cache, rows=len(tokens))
         hidden = self.run_blocks(self.embed(tokens, cache), places, session=session, cache=cache)
         if cache is not None:
             cache.advance(tokens.shape[1])
         return self.norm(hidden)
 
-    def logits(self, hidden: Tensor, session: Memory | None = None) -> Tensor:
-        """*Shape:* (…, d_model) -> (…, vocab)."""
+    def logits(self, hidden: Tensor, session: Memory | None = None, only: Tensor | None = None) -> Tensor:
+        """*Shape:* (…, d_model) -> (…, vocab), or (…, len(only)) for the tokens ``only``, without any bias."""
         weight = self.tokens.weight if self.unembedding is None else self.unembedding.weight
         bias = self.logit_bias if session is None else session.open_logits(self.logit_bias)
-        return F.linear(hidden, weight) + bias
+        if only is not None:
+            return F.linear(hidden, weight[only].to(hidden.dtype))
+        return F.linear(hidden, weight.to(hidden.dtype)) + bias
 
     def embed(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
         """Token vectors, with what position adds to them. *Shape:* (batch, seq) -> (batch, seq, d_model)."""
@@ -70,7 +82,7 @@ class Transformer(nn.Module):
             table = self.position_table if self.positions is None else self.positions.weight
             assert table is not None
             hidden = hidden + self._read(table, tokens.shape[1], cache)
-        return F.dropout(hidden, self.config.dropout, self.training) if self.config.dropout else hidden
+        return dropout(hidden, self.config.dropout) if self.config.dropout and self.training else hidden
 
     def run_blocks(
         self,
@@ -88,8 +100,8 @@ class Transformer(nn.Module):
             hidden = self.blocks[index](hidden, places, cache, memory)
         return hidden
 
-    def places(self, seq: int, cache: KVCache | None = None) -> Places:
-        """Where ``seq`` tokens stand, after those that ``cache`` holds."""
+    def places(self, seq: int, cache: KVCache | None = None, *, rows: int | None = None) -> Places:
+        """Where ``seq`` tokens of each of ``rows`` sequences stand, after those that ``cache`` holds."""
         start = 0 if cache is None else max(cache.lengths)
         if start + seq > self.config.max_seq_len:
             raise UserError(
@@ -100,6 +112,10 @@ class Transformer(nn.Module):
         if self.config.position == "rotary":
             assert self.position_table is not None
             turns = self._read(self.position_table, seq, cache)
+        weight = self.blocks[0].attention.qkv.weight
+        if cache is None and rows and 1 < seq <= LONGEST_PLAIN and fused.pays(weight):
+            alibi_heads = self.config.n_heads if self.config.position == "alibi" else 0
+            return Places(turns, None, causal=True, scores=score_mask(rows, seq, alibi_heads, weight.dtype))
         mask = self._mask(seq, cache)
         return Places(turns, mask, causal=mask is None and seq > 1)
 

@@ -120,18 +120,14 @@ def _try(shape: ModelConfig, training: TrainConfig) -> float:
     precision, _ = choose_precision(training.precision, device, tokens=TRIAL_TOKENS, width=shape.d_model)
     with torch.random.fork_rng(devices=[]):
         model = Transformer(shape)
-    runtime = PlainRuntime(device, precision)
-    runtime.set_up(model)
+    runtime = PlainRuntime(model, device, precision)
     arithmetic = torch.bfloat16 if precision == "bf16" else torch.float32
     optimizer = make_optimizer(model, training, arithmetic=arithmetic)
     tokens = torch.zeros(rows, shape.max_seq_len, dtype=torch.int64, device=device)
     best, began = float("inf"), time.perf_counter()
     for _ in range(5):
         start = time.perf_counter()
-        with runtime.arithmetic():
-            loss = LanguageModelling().loss(model, tokens, tokens)
-        runtime.backward(loss)
-        float(loss.detach())  # waits for a GPU
+        float(runtime.learn(LanguageModelling(), tokens, tokens, parts=1, seed=0))  # waits for a GPU
         best = min(best, time.perf_counter() - start)
         if time.perf_counter() - began > TRIAL_SECONDS / 2:
             break

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +22,11 @@ def evaluate(
     batch_size: int = 16,
     max_windows: int | None = None,
     task: Task | None = None,
-    arithmetic: contextlib.AbstractContextManager[Any] | None = None,
 ) -> Evaluation:
     """The model's loss over a dataset's validation split, in contiguous windows of its context.
 
     The whole split, unless ``max_windows`` says how many windows at its beginning. A ``session`` is used for every
-    token. Dropout is off while it runs; ``arithmetic`` is the number format (fp32 unless given).
+    token. Dropout is off while it runs.
     """
     task = task or LanguageModelling()
     context = context or model.config.max_seq_len
@@ -38,7 +36,7 @@ def evaluate(
     device = next(model.parameters()).device
     called = model if session is None else _WithSession(model, session)
     nats, tokens = torch.zeros((), dtype=torch.float64, device=device), 0
-    with evaluating(model), torch.inference_mode(), arithmetic or contextlib.nullcontext():
+    with evaluating(model), torch.inference_mode():
         for inputs, targets in windows:
             summed, count = task.total(called, inputs.to(device), targets.to(device))
             nats += summed

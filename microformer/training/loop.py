@@ -127,21 +127,14 @@ def take_step(job: Job, factor: float) -> tuple[Tensor, Tensor]:
     Batches and dropout depend on nothing but the seed and the step, which is what makes a resume exact.
     """
     training, runtime, step = job.training, job.runtime, job.progress.step + 1
-    torch.manual_seed(training.seed * 1_000_003 + step)
+    seed = training.seed * 1_000_003 + step
+    torch.manual_seed(seed)
     inputs, targets = job.dataset.batch("train", training.batch_size, job.context, training.seed, step)
     inputs, targets = inputs.to(runtime.device), targets.to(runtime.device)
-    parts = training.gradient_accumulation
-    total = torch.zeros((), device=runtime.device)
-    for some_inputs, some_targets in zip(inputs.chunk(parts), targets.chunk(parts), strict=True):
-        with runtime.arithmetic():
-            loss = job.task.loss(job.forward, some_inputs, some_targets) / parts
-        runtime.backward(loss)
-        total += loss.detach()
-    norm = runtime.clip(job.weights, training.grad_clip)
+    loss = runtime.learn(job.task, inputs, targets, parts=training.gradient_accumulation, seed=seed)
+    norm = runtime.clip(training.grad_clip)
     job.optimizer.step(factor)
-    for weight in job.weights:
-        weight.grad = None
-    return total, norm
+    return loss, norm
 
 
 def compiler_failed(error: BaseException) -> UserError | None:

@@ -1,7 +1,8 @@
 """Where a step's arithmetic happens. The loop knows devices, precision and other processes only through ``Runtime``."""
 
-import contextlib
-from collections.abc import Iterable
+import copy
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,8 +11,13 @@ from torch import Tensor, nn
 
 from microformer import checkpoint
 from microformer.errors import UserError
+from microformer.model.dropout import chance_from
 from microformer.model.transformer import Transformer
+from microformer.tasks import Task
 from microformer.training.optimizers import Optimizer
+
+PIECE_TOKENS = 2048
+"""Tokens that go through a model together on a CPU, so that what each operation reads and writes stays in its cache."""
 
 
 class Runtime(Protocol):
@@ -21,22 +27,23 @@ class Runtime(Protocol):
     main: bool
     """Whether this process writes the run directory."""
 
-    def set_up(self, model: Transformer) -> nn.Module:
-        """Put the model where it is trained; returns what is called in a training step."""
+    def learn(self, task: Task, inputs: Tensor, targets: Tensor, *, parts: int, seed: int) -> Tensor:
+        """Leave the gradient of a batch's mean loss in the weights, and return that loss, still on the device.
+
+        The batch goes through the model in at least ``parts`` pieces. ``seed`` decides what dropout drops.
+        """
         ...
 
-    def arithmetic(self) -> contextlib.AbstractContextManager[Any]:
-        """A context in which forward passes use the run's number format."""
-        ...
-
-    def backward(self, loss: Tensor) -> None: ...
-
-    def clip(self, weights: Iterable[Tensor], largest: float) -> Tensor:
+    def clip(self, largest: float) -> Tensor:
         """Shrink all gradients so that their joint norm is at most ``largest`` (0: never); returns the norm before."""
         ...
 
     def reduce(self, value: Tensor) -> Tensor:
         """The mean of a value over all processes."""
+        ...
+
+    def quick_model(self) -> Transformer:
+        """The model as it is now, in the number format that it is trained in."""
         ...
 
     def save(
@@ -45,28 +52,73 @@ class Runtime(Protocol):
 
 
 class PlainRuntime:
-    """One process and one device, without any framework."""
+    """One process and one device, without any framework.
+
+    With bf16 the products are done by a copy of the model, brought up to date once a step: the blocks in bf16; the
+    residual stream, the embeddings and the weights that the optimizer moves stay in fp32.
+
+    On a CPU each thread learns from pieces of the batch of its own ("lanes"). The two threads of a small machine then
+    meet once in a step, not at each of its hundreds of operations, and each works in its own cache.
+    """
 
     main = True
 
-    def __init__(self, device: torch.device, precision: str, *, compiled: bool = False) -> None:
+    def __init__(self, model: Transformer, device: torch.device, precision: str, *, compiled: bool = False) -> None:
         self.device, self.compiled = device, compiled
-        self.number_format = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.model = model.to(device)
+        self.copy = in_bf16(model) if precision == "bf16" else model
+        self.forward: nn.Module = torch.compile(self.copy) if compiled else self.copy  # type: ignore[assignment]
+        self.weights: list[Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
+        self.learning: list[Tensor] = [weight for weight in self.copy.parameters() if weight.requires_grad]
+        self._pool: ThreadPoolExecutor | None = None
 
-    def set_up(self, model: Transformer) -> nn.Module:
-        model.to(self.device)
-        return torch.compile(model) if self.compiled else model  # type: ignore[return-value]
+    def learn(self, task: Task, inputs: Tensor, targets: Tensor, *, parts: int, seed: int) -> Tensor:
+        self.quick_model()
+        lanes = 1 if self.compiled or self.device.type != "cpu" else min(torch.get_num_threads(), len(inputs))
+        rows = -(-len(inputs) // max(parts, lanes))
+        if self.device.type == "cpu" and not self.compiled:
+            rows = max(1, min(rows, PIECE_TOKENS // inputs.shape[1]))
+        pieces = list(enumerate(zip(inputs.split(rows), targets.split(rows), strict=True)))
 
-    def arithmetic(self) -> contextlib.AbstractContextManager[Any]:
-        if self.number_format == torch.float32:
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, self.number_format)
+        def follow(lane: int) -> tuple[Tensor, list[Tensor]]:
+            return self._follow(task, pieces[lane::lanes], len(inputs), seed)
 
-    def backward(self, loss: Tensor) -> None:
-        loss.backward()
+        found = [follow(0)] if lanes == 1 else list(self._threads(lanes).map(follow, range(lanes)))
+        for weight, *gradients in zip(self.weights, *(gradients for _, gradients in found), strict=True):
+            weight.grad = sum(gradients[1:], start=gradients[0])
+        return sum((loss for loss, _ in found[1:]), start=found[0][0])
 
-    def clip(self, weights: Iterable[Tensor], largest: float) -> Tensor:
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
+    def _follow(
+        self, task: Task, pieces: Sequence[tuple[int, tuple[Tensor, Tensor]]], rows: int, seed: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The part that some numbered pieces of a batch of ``rows`` have in its mean loss and in its gradient."""
+        total = torch.zeros((), device=self.device)
+        gradients = [torch.zeros_like(weight) for weight in self.weights]
+        chance = torch.Generator()
+        for index, (inputs, targets) in pieces:
+            chance.manual_seed(seed * 4099 + index)
+            with chance_from(chance):
+                loss = task.loss(self.forward, inputs, targets) * (len(inputs) / rows)
+            found = torch.autograd.grad(loss, self.learning, allow_unused=True)
+            for gradient, one in zip(gradients, found, strict=True):
+                if one is not None:
+                    gradient += one
+            total += loss.detach()
+        return total, gradients
+
+    def _threads(self, lanes: int) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(lanes, "lane", initializer=torch.set_num_threads, initargs=(1,))
+        return self._pool
+
+    @torch.no_grad()
+    def quick_model(self) -> Transformer:
+        if self.copy is not self.model:
+            torch._foreach_copy_(self.learning, self.weights)
+        return self.copy
+
+    def clip(self, largest: float) -> Tensor:
+        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
         norm = torch.stack(torch._foreach_norm(gradients)).norm()
         if largest:
             torch._foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp(max=1.0))
@@ -78,6 +130,14 @@ class PlainRuntime:
     def save(self, directory: Path, *, model: Transformer, optimizer: Optimizer | None, state: dict[str, Any]) -> None:
         optimizer_state = None if optimizer is None else optimizer.state()
         checkpoint.save(directory, model=model, optimizer_state=optimizer_state, state=state)
+
+
+def in_bf16(model: Transformer) -> Transformer:
+    """A copy whose blocks multiply in bf16. Embeddings, whose gradients are sums over the whole batch, stay in fp32."""
+    made = copy.deepcopy(model)
+    for part in (made.blocks, made.norm):
+        part.to(torch.bfloat16)
+    return made
 
 
 def find_device(name: str = "auto") -> torch.device:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from microformer import checkpoint
 from microformer.data.datasets import Dataset
@@ -34,10 +33,7 @@ FREE_BYTES = 50 * 2**20
 
 @dataclass
 class Job:
-    """A run in the making: what it is, and where it stands.
-
-    ``forward`` is what a training step calls: the model, or what the runtime made of it.
-    """
+    """A run in the making: what it is, and where it stands."""
 
     run: Run
     config: RunConfig
@@ -45,8 +41,6 @@ class Job:
     task: Task
     runtime: Runtime
     model: Transformer
-    forward: nn.Module
-    weights: list[Tensor]
     optimizer: Optimizer
     progress: Progress
     budget: Budget
@@ -82,9 +76,7 @@ def set_up(
     config = _resolve_auto(config, run, device, report)
     model = _build_model(config, dataset, given)
     precision = config.training.precision
-    runtime = PlainRuntime(device, precision, compiled=config.training.compile == "on")
-    forward = runtime.set_up(model)
-    weights: list[Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
+    runtime = PlainRuntime(model, device, precision, compiled=config.training.compile == "on")
     arithmetic = torch.bfloat16 if precision == "bf16" else torch.float32
     optimizer = make_optimizer(model, config.training, arithmetic=arithmetic)
     progress = Progress()
@@ -92,7 +84,7 @@ def set_up(
         progress = restore(resumed_from, model, optimizer)
     _open_directory(run, config, dataset, progress.step)
     budget = Budget.of(config.training, len(dataset.train), config.training.batch_size * config.model.max_seq_len)
-    return Job(run, config, dataset, LanguageModelling(), runtime, model, forward, weights, optimizer, progress, budget)
+    return Job(run, config, dataset, _task(model), runtime, model, optimizer, progress, budget)
 
 
 def restore(directory: Path, model: Transformer, optimizer: Optimizer) -> Progress:
@@ -196,6 +188,12 @@ def _build_model(config: RunConfig, dataset: Dataset, given: Transformer | None)
         seen = seen | (given.logit_bias == 0)
     model.logit_bias.copy_(torch.where(seen, 0.0, NEVER_SEEN))
     return model
+
+
+def _task(model: Transformer) -> Task:
+    """Predicting the tokens that the model was not told never to expect."""
+    possible = model.logit_bias == 0
+    return LanguageModelling(None if bool(possible.all()) else possible.nonzero().flatten())
 
 
 def _open_directory(run: Run, config: RunConfig, dataset: Dataset, step: int) -> None:

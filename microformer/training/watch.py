@@ -119,13 +119,12 @@ class Judge:
     def _evaluate(self, windows: int | None, *, precise: bool) -> Evaluation:
         job = self.job
         return evaluate(
-            job.model,
+            job.model if precise else job.runtime.quick_model(),
             job.dataset,
             context=job.context,
             batch_size=min(job.training.batch_size, 64),
             max_windows=windows,
             task=job.task,
-            arithmetic=None if precise else job.runtime.arithmetic(),
         )
 
 
@@ -152,7 +151,7 @@ def first_words(job: Job, characters: int = 24) -> str:
 
 def save(job: Job) -> None:
     """Write the checkpoint of this step, then let go of all but the last two and the best. Raises ``Diverged``."""
-    if not bool(torch.stack(torch._foreach_norm(job.weights)).isfinite().all()):
+    if not bool(torch.stack(torch._foreach_norm(list(job.model.parameters()))).isfinite().all()):
         raise Diverged(job.progress.step)
     state = job.progress.to_dict() | {
         "threads": torch.get_num_threads(),

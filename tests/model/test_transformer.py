@@ -139,7 +139,7 @@ def test_dropout_acts_only_in_training() -> None:
         ({"d_model": 18}, "d_model must be a multiple of n_heads"),
         ({"n_kv_heads": 3}, "n_heads must be a multiple of n_kv_heads"),
         ({"d_model": 4}, "Rotary positions need heads at least 2 wide"),
-        ({"activation": "tanh"}, "one of relu, gelu"),
+        ({"activation": "tanh"}, "one of relu, relu_squared, gelu"),
         ({"dropout": 1.0}, "at most 0.9"),
     ],
 )

@@ -1,0 +1,36 @@
+"""Dropout (Srivastava et al. 2014) that can draw from a generator of one's own, as threads side by side need."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_here = threading.local()
+
+
+@contextlib.contextmanager
+def chance_from(generator: torch.Generator) -> Iterator[None]:
+    """Inside, and in this thread only, ``dropout`` draws from ``generator`` (of the CPU)."""
+    _here.generator = generator
+    try:
+        yield
+    finally:
+        _here.generator = None
+
+
+def dropout(hidden: Tensor, share: float) -> Tensor:
+    """``hidden`` with a random ``share`` of it set to 0 and the rest grown to make up for it.
+
+    From a generator of one's own, a byte of chance is drawn for each number (a tenth of the time that a float takes),
+    so that the share is rounded to 256ths.
+    """
+    generator = None if torch.compiler.is_compiling() else getattr(_here, "generator", None)
+    if generator is None:
+        return F.dropout(hidden, share)
+    size, out_of_256 = hidden.numel(), round(share * 256)
+    chance = torch.empty(-(-size // 8), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    kept = chance.view(torch.uint8)[:size].view(hidden.shape) >= out_of_256
+    return hidden * kept.to(hidden.dtype).mul_(256 / (256 - out_of_256))
