@@ -22,7 +22,7 @@ def add_arguments(parser: Parser) -> None:
     parser.option(
         "--tokenizer",
         required=True,
-        metavar="char|byte|bpe|FILE|RUN",
+        metavar="char|byte|bpe|wordpiece|FILE|RUN",
         help="The kind of tokenizer, or where to take one from: a tokenizer.json, a run or a dataset.",
     )
     parser.option("--vocab-size", metavar="N", help="How many tokens a new BPE tokenizer has.")

@@ -24,7 +24,7 @@ class DatasetInfo:
     name: str
     source: str
     tokenizer: str
-    """``char``, ``byte`` or ``bpe``."""
+    """``char``, ``byte``, ``bpe`` or ``wordpiece``."""
     tokenizer_hash: str
     vocab_size: int
     documents: int

@@ -14,6 +14,7 @@ from microformer.data.spool import Spool
 from microformer.data.tokenizers import (
     DOCUMENT_END,
     KINDS,
+    LEARNED,
     Tokenizer,
     build_tokenizer,
     find_tokenizer,
@@ -25,7 +26,7 @@ from microformer.files import directory_written_whole
 MIN_CHARACTERS = 200
 VAL_FRACTION = 0.1
 # BPE learns from at most this much text, taken evenly from everywhere: more hardly changes what it learns.
-BPE_SAMPLE_BYTES = 10_000_000
+SAMPLE_BYTES = 10_000_000
 PREVIEW_CHARACTERS = 2_000
 
 Progress = Callable[[float, str], None]
@@ -48,10 +49,10 @@ def prepare(
     """Write the dataset directory ``out``, whole or not at all, and return its card.
 
     ``source``: ``tales`` (``size`` bytes made from ``seed``), ``hub:NAME`` (its first ``limit`` bytes), or paths of
-    ``.txt``, ``.md`` and ``.jsonl`` files. ``tokenizer``: ``char``, ``byte``, ``bpe``, or the path of a tokenizer file
-    or of a dataset or run directory. ``val``: text to validate on instead of the last tenth. ``progress(fraction,
-    text)`` may raise to cancel. An ``out`` that is a dataset already is replaced. ``clock`` gives seconds since 1970.
-    Raises ``UserError`` for everything a user can cause.
+    ``.txt``, ``.md`` and ``.jsonl`` files. ``tokenizer``: ``char``, ``byte``, ``bpe``, ``wordpiece``, or the path of a
+    tokenizer file or of a dataset or run directory. ``val``: text to validate on instead of the last tenth.
+    ``progress(fraction, text)`` may raise to cancel. An ``out`` that is a dataset already is replaced. ``clock`` gives
+    seconds since 1970. Raises ``UserError`` for everything a user can cause.
     """
     out, told = Path(out), progress or (lambda fraction, text: None)
     _check_out(out)
@@ -116,7 +117,7 @@ def _make_tokenizer(kind: str, spools: list[Spool], vocab_size: int | None, told
     def blocks() -> Iterator[str]:
         done = 0
         for spool in dict.fromkeys(spools):  # the same one twice where the validation text is a part of it
-            for block in spool.sample(BPE_SAMPLE_BYTES if kind == "bpe" else spool.file_bytes):
+            for block in spool.sample(SAMPLE_BYTES if kind in LEARNED else spool.file_bytes):
                 told(0.4 + 0.1 * min(1.0, done / spool.file_bytes), "Making the tokenizer")
                 yield block
                 done += len(block)
@@ -164,8 +165,8 @@ def _write_header(file: IO[bytes], dtype: np.dtype, tokens: int) -> None:
 
 
 def _note(tokenizer: Tokenizer, text: Spool) -> str:
-    if tokenizer.kind == "bpe" and text.file_bytes > BPE_SAMPLE_BYTES:
-        return f"The BPE vocabulary was learned from {BPE_SAMPLE_BYTES // 10**6} MB, taken evenly from the whole text."
+    if tokenizer.kind in LEARNED and text.file_bytes > SAMPLE_BYTES:
+        return f"The vocabulary was learned from {SAMPLE_BYTES // 10**6} MB, taken evenly from the whole text."
     return ""
 
 

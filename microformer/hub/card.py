@@ -14,7 +14,7 @@ from microformer.training.config import RunConfig
 from microformer.training.run_directory import METRICS, Run
 
 CARD, PICTURE = "README.md", "loss.png"
-KINDS = {"char": "characters", "byte": "bytes", "bpe": "byte-level BPE"}
+KINDS = {"char": "characters", "byte": "bytes", "bpe": "byte-level BPE", "wordpiece": "byte-level WordPiece"}
 
 
 def model_card(shared: Bundle, repo: str, *, pictured: bool) -> str:

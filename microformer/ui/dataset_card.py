@@ -77,7 +77,12 @@ def short_number(value: float) -> str:
 
 
 def _kind(tokenizer: str) -> str:
-    return {"char": "characters", "byte": "bytes", "bpe": "BPE, parts of words"}.get(tokenizer, html.escape(tokenizer))
+    return {
+        "char": "characters",
+        "byte": "bytes",
+        "bpe": "BPE, parts of words",
+        "wordpiece": "WordPiece, parts of words",
+    }.get(tokenizer, html.escape(tokenizer))
 
 
 def _sentence(kind: str, text: str) -> str:

@@ -21,7 +21,7 @@ CORPUS = [
     "Mia said: “Look, the café is open!”\n\nThe end.\n" * 20,
     "A man, a plan, a canal: 1234567 and 89.\n",
 ]
-TOKENIZERS = {kind: build_tokenizer(kind, CORPUS) for kind in ("char", "byte", "bpe")}
+TOKENIZERS = {kind: build_tokenizer(kind, CORPUS) for kind in ("char", "byte", "bpe", "wordpiece")}
 KINDS = pytest.mark.parametrize("kind", TOKENIZERS)
 # Text with everything in it: any character but halves of one, and the pieces that tokenizers stumble over.
 TEXTS = st.text() | st.lists(
@@ -135,8 +135,17 @@ def test_bpe_word_by_word_equals_the_library_on_the_whole_text(text: str) -> Non
     assert tokenizer.encode(text) == reference
 
 
-def test_bpe_training_gives_the_same_tokenizer_again() -> None:
-    assert build_tokenizer("bpe", CORPUS, 300).hash == build_tokenizer("bpe", CORPUS, 300).hash
+@pytest.mark.parametrize(("kind", "size"), [("bpe", 300), ("wordpiece", 540)])
+def test_training_gives_the_same_tokenizer_again(kind: str, size: int) -> None:
+    assert build_tokenizer(kind, CORPUS, size).hash == build_tokenizer(kind, CORPUS, size).hash
+
+
+def test_wordpiece_takes_the_longest_piece_from_the_left_and_survives_long_words() -> None:
+    tokenizer = build_tokenizer("wordpiece", ["the cat and the dogs and the birds " * 30])
+    labels = [tokenizer.token_label(token) for token in tokenizer.encode("the catdogs")]
+    assert labels[:2] == [tokenizer.token_label(token) for token in tokenizer.encode("the cat")]
+    long = "catdog" * 20_000 + "##ing …s"
+    assert tokenizer.decode(tokenizer.encode(long)) == long
 
 
 def test_bpe_learns_frequent_words_and_says_how_many_tokens_a_text_supports() -> None:
@@ -151,7 +160,13 @@ def test_bpe_learns_frequent_words_and_says_how_many_tokens_a_text_supports() ->
 
 @pytest.mark.parametrize(
     ("kind", "vocab_size", "sentence"),
-    [("bpe", 100, "257"), ("bpe", 10**9, "300,000"), ("char", 300, "bpe only"), ("words", None, "char, byte, bpe")],
+    [
+        ("bpe", 100, "257"),
+        ("bpe", 10**9, "300,000"),
+        ("char", 300, "bpe or wordpiece only"),
+        ("words", None, "char, byte, bpe, wordpiece"),
+        ("wordpiece", 512, "513"),
+    ],
 )
 def test_impossible_tokenizers_are_refused(kind: str, vocab_size: int | None, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
@@ -194,6 +209,9 @@ def _own(**changes: object) -> dict[str, object]:
         _own(merges=[["a", "b", "c"]]),
         _own(merges=[["<|endoftext|", ">"]]),
         _own(splitter="(a+)+$"),
+        {"format": 1, "kind": "wordpiece", "tokens": [END_OF_TEXT, "a", "…a"]},
+        {"format": 1, "kind": "wordpiece", "tokens": [*TOKENIZERS["wordpiece"].to_dict()["tokens"], "…"]},
+        {"format": 1, "kind": "wordpiece", "tokens": "abc"},
     ],
 )
 def test_damaged_tokenizer_files_are_refused_with_a_sentence(plain: object, tmp_path: Path) -> None:

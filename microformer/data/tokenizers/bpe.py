@@ -97,7 +97,7 @@ class BPETokenizer(Tokenizer):
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-        learner.train_from_iterator(_documents(texts), trainer)
+        learner.train_from_iterator(documents(texts), trainer)
         learned = json.loads(learner.to_str())["model"]
         tokens = sorted(learned["vocab"], key=lambda token: learned["vocab"][token])
         if vocab_size is not None and len(tokens) < vocab_size:
@@ -150,7 +150,8 @@ def _pre_tokenizer(splitter: str) -> pre_tokenizers.PreTokenizer:
     )
 
 
-def _documents(texts: Iterable[str]) -> Iterator[str]:
+def documents(texts: Iterable[str]) -> Iterator[str]:
+    """The documents that blocks of text hold, for a trainer."""
     for text in texts:
         yield from valid_text(text).split(DOCUMENT_END)
 

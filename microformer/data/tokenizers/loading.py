@@ -8,6 +8,7 @@ from microformer.data.tokenizers.bpe import BPETokenizer
 from microformer.data.tokenizers.byte import ByteTokenizer
 from microformer.data.tokenizers.char import MAX_CHARACTERS, CharTokenizer
 from microformer.data.tokenizers.foreign import MAX_BYTES, translate
+from microformer.data.tokenizers.wordpiece import WordPieceTokenizer
 from microformer.errors import UserError
 from microformer.files import read_json
 
@@ -41,7 +42,9 @@ def from_dict(plain: Any) -> Tokenizer:
         return _char(plain.get("characters"))
     if kind == "bpe":
         return _bpe(plain)
-    raise ValueError(f"its kind is {str(kind)[:40]!r}, but known are char, byte and bpe")
+    if kind == "wordpiece":
+        return WordPieceTokenizer(_tokens(plain))
+    raise ValueError(f"its kind is {str(kind)[:40]!r}, but known are char, byte, bpe and wordpiece")
 
 
 def find_tokenizer(given: str) -> Path:
@@ -57,7 +60,8 @@ def find_tokenizer(given: str) -> Path:
             return directory / "tokenizer.json"
     what = "a folder without a tokenizer.json" if path.is_dir() else "not there"
     raise UserError(
-        f"The tokenizer {given} is {what}; give char, byte, bpe, a tokenizer.json, or the folder of a dataset or run."
+        f"The tokenizer {given} is {what}; give char, byte, bpe, wordpiece, a tokenizer.json, or the folder of a "
+        "dataset or run."
     )
 
 
@@ -74,18 +78,23 @@ def _char(characters: Any) -> CharTokenizer:
 
 
 def _bpe(plain: dict[str, Any]) -> BPETokenizer:
-    tokens, merges = plain.get("tokens"), plain.get("merges")
-    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-        raise ValueError("its tokens are not a list of texts")
+    merges = plain.get("merges")
     if not isinstance(merges, list) or not all(_is_pair(pair) for pair in merges):
         raise ValueError("its merges are not a list of pairs of texts")
     return BPETokenizer(
-        tokens,
+        _tokens(plain),
         [(left, right) for left, right in merges],
         splitter=str(plain.get("splitter")),
         nfc=plain.get("nfc") is True,
         whole_words=plain.get("whole_words") is True,
     )
+
+
+def _tokens(plain: dict[str, Any]) -> list[str]:
+    tokens = plain.get("tokens")
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        raise ValueError("its tokens are not a list of texts")
+    return tokens
 
 
 def _is_pair(value: Any) -> bool:
