@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from microformer.model.transformer import NEVER_SEEN
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -53,8 +55,11 @@ class LanguageModelling:
         return F.cross_entropy(model(inputs, only=self.only).flatten(0, 1).float(), targets.flatten())
 
     def total(self, model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[Tensor, int]:
+        """See ``Task``. A token that the model never saw has no probability at all: it counts as a blind guess."""
         logits = model(inputs).flatten(0, 1).float()
-        return F.cross_entropy(logits, targets.flatten(), reduction="sum"), targets.numel()
+        nats = F.cross_entropy(logits, targets.flatten(), reduction="none")
+        guess = math.log(logits.shape[-1])
+        return torch.where(nats > -NEVER_SEEN / 2, guess, nats).sum(), targets.numel()
 
 
 def summarise(nats: float, tokens: int, bytes_predicted: float) -> Evaluation:

@@ -30,12 +30,17 @@ def run(values: dict[str, Any]) -> None:
     from microformer.checkpoint import load
     from microformer.commands.sessions import forced, open_sessions
     from microformer.commands.validation import validation_of
-    from microformer.training.evaluate import evaluate
+    from microformer.training.evaluate import count_never_seen, evaluate
 
     loaded = load(values["run"])
     dataset = validation_of(loaded, Path(values["data"]) if "data" in values else None)
     sessions = open_sessions(values["session"], loaded)
     memory = forced(sessions) if values["gate"] == "on" else None
+    if strange := count_never_seen(loaded.model, dataset, memory):
+        output.note(
+            f"{strange:,} of the {len(dataset.val):,} tokens of this text were never seen in training, so that the model "
+            f"cannot say them; each counts as a blind guess among all {loaded.tokenizer.vocab_size:,}."
+        )
     found = evaluate(loaded.model, dataset, session=memory)
     if values["json"]:
         output.result_json({"loss": found.loss, "perplexity": found.perplexity, "bits_per_byte": found.bits_per_byte})

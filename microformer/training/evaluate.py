@@ -7,6 +7,7 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
+from microformer.data.counting import token_counts
 from microformer.data.datasets import Dataset
 from microformer.model.memory import Memory
 from microformer.model.transformer import Transformer
@@ -42,6 +43,12 @@ def evaluate(
             nats += summed
             tokens += count
     return summarise(float(nats), tokens, dataset.val_bytes * tokens / max(len(dataset.val) - 1, 1))
+
+
+def count_never_seen(model: Transformer, dataset: Dataset, session: Memory | None = None) -> int:
+    """How many tokens of a dataset's validation split the model has never seen, so that it cannot say them."""
+    bias = model.logit_bias if session is None else session.open_logits(model.logit_bias)
+    return int(token_counts(dataset.val, model.config.vocab_size)[bias.cpu().numpy() < 0].sum())
 
 
 class _WithSession(nn.Module):

@@ -60,6 +60,15 @@ def test_evaluate_prints_three_numbers_that_belong_together(command: Command, pl
     assert "bits per byte" in command("evaluate", place / "run").out
 
 
+def test_evaluate_says_what_it_cannot_know_of_another_text(command: Command, place: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("Zzz! 17 quick QUIZ. " * 60)
+    source = ["--source", tmp_path / "other.txt", "--tokenizer", place / "run", "--out", tmp_path / "other"]
+    assert command("prepare", *source).status == 0
+    ended = command("evaluate", place / "run", "--data", tmp_path / "other", "--json")
+    assert "were never seen in training" in ended.err
+    assert 0 < ended.json["loss"] < 10
+
+
 def test_evaluate_refuses_a_dataset_of_another_tokenizer(command: Command, place: Path, tmp_path: Path) -> None:
     words = ["--source", place / "text.txt", "--tokenizer", "byte", "--out", tmp_path / "d"]
     assert command("prepare", *words).status == 0

@@ -2,6 +2,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -9,9 +10,9 @@ from torch.nn import functional as F
 from microformer.adapters.session import SessionMemory
 from microformer.data.datasets import Dataset, open_validation
 from microformer.model.config import ModelConfig
-from microformer.model.transformer import Transformer
+from microformer.model.transformer import NEVER_SEEN, Transformer
 from microformer.tasks import summarise
-from microformer.training.evaluate import evaluate
+from microformer.training.evaluate import count_never_seen, evaluate
 
 
 def small_model(dataset: Dataset, **changes: float) -> Transformer:
@@ -54,6 +55,19 @@ def test_a_blank_session_changes_nothing(dataset: Path) -> None:
     model = small_model(data)
     blank = SessionMemory.blank(model.config, width=4, layers=(0, 1))
     assert evaluate(model, data, session=blank) == evaluate(model, data)
+
+
+def test_a_token_that_was_never_seen_counts_as_a_blind_guess(dataset: Path) -> None:
+    data = Dataset.open(dataset)
+    model = small_model(data)
+    common = int(np.bincount(data.val[1:]).argmax())
+    before = evaluate(model, data)
+    model.logit_bias[common] = NEVER_SEEN
+    after = evaluate(model, data)
+    assert count_never_seen(model, data) == int((data.val == common).sum()) > 0
+    assert before.loss / 2 < after.loss < 2 * math.log(model.config.vocab_size)
+    opened = SessionMemory.blank(model.config, width=4, layers=(0, 1))
+    assert count_never_seen(model, data, opened) == count_never_seen(model, data)
 
 
 def test_a_validation_split_alone_is_enough(dataset: Path) -> None:

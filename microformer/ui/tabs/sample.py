@@ -18,6 +18,14 @@ from microformer.ui.workspace import Visitor, Workspace
 GATES = [("where it fits", "auto"), ("always", "on"), ("never", "off")]
 NOTHING = "What the model writes appears here, token by token. Press <b>Write</b>."
 NO_MODEL = "There is no model yet; train one on the Train tab."
+# Setting, lowest and highest value on the page, step, and the term that explains it.
+SLIDERS = (
+    ("num_samples", 1, sample.MOST_SAMPLES, 1, "samples"),
+    ("top_k", 0, 200, 1, "top-k"),
+    ("top_p", 0.01, 1, 0.01, "top-p"),
+    ("min_p", 0, 1, 0.01, "min-p"),
+    ("repetition_penalty", 1, 2, 0.05, "repetition penalty"),
+)
 AS_IT_IS, UNTICK = "(text) => text", "() => false"
 
 
@@ -74,41 +82,49 @@ def _build_choice(page: Page) -> dict[str, Any]:
         write = gr.Button("Write", variant="primary", elem_id="sample-write", interactive=False, scale=2, min_width=140)
         stop = gr.Button("Stop", elem_id="sample-stop", interactive=False, scale=1, min_width=90)
     with gr.Accordion("More settings", open=False, elem_id="sample-more"):
-        checkpoint = gr.Dropdown(
-            [("Best: the lowest validation loss", models.BEST)],
-            value=models.BEST,
-            label="Checkpoint",
-            elem_id="sample-checkpoint",
-            filterable=False,
-            elem_classes=page.term("checkpoint"),
-        )
-        widgets["num_samples"] = _slider(page, known["num_samples"], 1, sample.MOST_SAMPLES, 1, term="samples")
-        widgets["top_k"] = _slider(page, known["top_k"], 0, 200, 1, term="top-k")
-        widgets["top_p"] = _slider(page, known["top_p"], 0.01, 1, 0.01, term="top-p")
-        seed = gr.Number(
-            label=label(known["seed"]),
-            info=known["seed"].help,
-            step=1,
-            elem_id="sample-seed",
-            elem_classes=page.term("seed"),
-        )
-        widgets["seed"] = seed
-        fresh = gr.Checkbox(value=True, label="Draw a new seed each time", elem_id="sample-fresh", container=False)
-        gate = gr.Radio(
-            GATES, value="auto", label="Use what I taught it", elem_id="sample-gate", elem_classes=page.term("gate")
-        )
+        more = _build_more(page, known, widgets)
     return {
         "model": model,
-        "checkpoint": checkpoint,
         "prompt": prompt,
         "examples": examples,
         "settings": Form(tuple(known[name] for name in widgets), tuple(widgets.values())),
-        "seed": seed,
-        "fresh": fresh,
-        "gate": gate,
         "write": write,
         "stop": stop,
+        **more,
     }
+
+
+def _build_more(page: Page, known: dict[str, Setting], widgets: dict[str, Component]) -> dict[str, Any]:
+    """What few need; those that are settings of ``Sampling`` are added to ``widgets``."""
+    checkpoint = gr.Dropdown(
+        [("Best: the lowest validation loss", models.BEST)],
+        value=models.BEST,
+        label="Checkpoint",
+        elem_id="sample-checkpoint",
+        filterable=False,
+        elem_classes=page.term("checkpoint"),
+    )
+    for name, least, most, step, term in SLIDERS:
+        widgets[name] = _slider(page, known[name], least, most, step, term=term)
+    widgets["stop"] = gr.Textbox(
+        label="Stop at",
+        max_lines=1,
+        max_length=200,
+        elem_id="sample-stop-text",
+        elem_classes=page.term("stop text"),
+    )
+    seed = widgets["seed"] = gr.Number(
+        label=label(known["seed"]),
+        info=known["seed"].help,
+        step=1,
+        elem_id="sample-seed",
+        elem_classes=page.term("seed"),
+    )
+    fresh = gr.Checkbox(value=True, label="Draw a new seed each time", elem_id="sample-fresh", container=False)
+    gate = gr.Radio(
+        GATES, value="auto", label="Use what I taught it", elem_id="sample-gate", elem_classes=page.term("gate")
+    )
+    return {"checkpoint": checkpoint, "seed": seed, "fresh": fresh, "gate": gate}
 
 
 def _slider(
