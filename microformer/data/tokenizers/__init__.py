@@ -24,7 +24,10 @@ __all__ = [
     "load_tokenizer",
 ]
 
-LEARNED = {"bpe": BPETokenizer, "wordpiece": WordPieceTokenizer}
+LEARNED: dict[str, type[BPETokenizer] | type[WordPieceTokenizer]] = {
+    "bpe": BPETokenizer,
+    "wordpiece": WordPieceTokenizer,
+}
 """Kinds whose vocabulary is learned from text, in a size to choose."""
 KINDS = ("char", "byte", *LEARNED)
 
