@@ -38,7 +38,7 @@ def run(values: dict[str, Any]) -> None:
     memory = forced(sessions) if values["gate"] == "on" else None
     if strange := count_never_seen(loaded.model, dataset, memory):
         output.note(
-            f"{strange:,} of the {len(dataset.val):,} tokens of this text were never seen in training, so that the model "
+            f"{strange:,} of the {len(dataset.val):,} tokens of this text were never seen in training, and the model "
             f"cannot say them; each counts as a blind guess among all {loaded.tokenizer.vocab_size:,}."
         )
     found = evaluate(loaded.model, dataset, session=memory)
