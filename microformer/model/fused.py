@@ -31,7 +31,7 @@ class RMSNormalise(torch.autograd.Function):
         return (normal * weight).to(weight.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         normal, rate, weight = ctx.saved_tensors
         grad = grad.float()
         for_weight = (grad * normal).flatten(0, -2).sum(0).to(weight.dtype)
@@ -52,7 +52,7 @@ class Rotate(torch.autograd.Function):
         return torch.addcmul(heads * cos, heads.roll(heads.shape[-1] // 2, dims=-1), sin)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         cos, sin = ctx.saved_tensors
         return torch.addcmul(grad * cos, grad.roll(grad.shape[-1] // 2, dims=-1), sin, value=-1), None, None
 
@@ -71,7 +71,7 @@ class Attend(torch.autograd.Function):
         return torch.bmm(shares, value)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         query, key, value, shares = ctx.saved_tensors
         scale = query.shape[-1] ** -0.5
         grad = grad.contiguous()
@@ -91,7 +91,7 @@ class SquaredRelu(torch.autograd.Function):
         return positive.square()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (positive,) = ctx.saved_tensors
         return (grad * positive).mul_(2)
 
@@ -108,7 +108,7 @@ class GatedSilu(torch.autograd.Function):
         return active * value
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         value, share, active = ctx.saved_tensors
         both = grad.new_empty(*grad.shape[:-1], 2 * grad.shape[-1])
         for_gate, for_value = both.chunk(2, dim=-1)

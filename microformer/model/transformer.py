@@ -112,7 +112,9 @@ class Transformer(nn.Module):
         if self.config.position == "rotary":
             assert self.position_table is not None
             turns = self._read(self.position_table, seq, cache)
-        weight = self.blocks[0].attention.qkv.weight
+        first = self.blocks[0]
+        assert isinstance(first, Block)
+        weight = first.attention.qkv.weight
         if cache is None and rows and 1 < seq <= LONGEST_PLAIN and fused.pays(weight):
             alibi_heads = self.config.n_heads if self.config.position == "alibi" else 0
             return Places(turns, None, causal=True, scores=score_mask(rows, seq, alibi_heads, weight.dtype))

@@ -155,7 +155,7 @@ class Together:
             part.load_state(state)
 
 
-def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
+def orthogonal(matrices: Tensor, steps: int = 4) -> Tensor:
     """Matrices with the same singular vectors and all singular values near 1, by Newton-Schulz iteration.
 
     The polynomial's coefficients are Keller Jordan's: they grow small singular values fast and leave all between 0.7
