@@ -67,13 +67,17 @@ class Transformer(nn.Module):
             cache.advance(tokens.shape[1])
         return self.norm(hidden)
 
+    @property
+    def head(self) -> Tensor:
+        """The table that next tokens are read from. *Shape:* (vocab, d_model)."""
+        return self.tokens.weight if self.unembedding is None else self.unembedding.weight
+
     def logits(self, hidden: Tensor, session: Memory | None = None, only: Tensor | None = None) -> Tensor:
         """*Shape:* (…, d_model) -> (…, vocab), or (…, len(only)) for the tokens ``only``, without any bias."""
-        weight = self.tokens.weight if self.unembedding is None else self.unembedding.weight
         bias = self.logit_bias if session is None else session.open_logits(self.logit_bias)
         if only is not None:
-            return F.linear(hidden, weight[only].to(hidden.dtype))
-        return F.linear(hidden, weight.to(hidden.dtype)) + bias
+            return F.linear(hidden, self.head[only].to(hidden.dtype))
+        return F.linear(hidden, self.head.to(hidden.dtype)) + bias
 
     def embed(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
         """Token vectors, with what position adds to them. *Shape:* (batch, seq) -> (batch, seq, d_model)."""

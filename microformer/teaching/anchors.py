@@ -15,15 +15,18 @@ from microformer.model.transformer import Transformer
 ROWS, LONGEST = 64, 256
 """How many texts are written, as long as the context but not longer than this: what a model does far into a text
 (answering a question about it, say) is held in place only if the anchors go that far."""
+LIKELIEST = 64
+"""Of so many next tokens the chances are kept one by one; those of all others count together."""
 
 
 @dataclass(frozen=True)
 class Anchors:
-    """``tokens`` (ROWS, length), each row beginning with ``<|endoftext|>``, and for every place ``hidden``, the
-    frozen base model's input of the head (ROWS, length, d_model)."""
+    """``tokens`` (ROWS, length), each row beginning with ``<|endoftext|>``, and what the base model says next at every
+    place: the ``likely`` tokens and their ``chances`` (ROWS, length, LIKELIEST or all tokens there are)."""
 
     tokens: Tensor
-    hidden: Tensor
+    likely: Tensor
+    chances: Tensor
 
 
 def sample_anchors(model: Transformer, end_id: int, *, seed: int = 0) -> Generator[None, None, Anchors]:
@@ -35,15 +38,16 @@ def sample_anchors(model: Transformer, end_id: int, *, seed: int = 0) -> Generat
     generator = torch.Generator().manual_seed(seed)
     cache = model.new_cache(ROWS, length)
     tokens = torch.full((ROWS, length), end_id)
-    hidden = torch.zeros(ROWS, length, model.config.d_model)
+    kept = min(LIKELIEST, model.config.vocab_size)
+    likely, chances = torch.zeros(ROWS, length, kept, dtype=torch.long), torch.zeros(ROWS, length, kept)
     device = model.logit_bias.device
     for place in range(length):
         with torch.inference_mode():
             last = model.hidden(tokens[:, place : place + 1].to(device), cache=cache)  # (R, 1, C)
-            hidden[:, place] = last[:, 0].cpu()
+            every = model.logits(last[:, 0]).float().softmax(-1).cpu()  # (R, V)
+            chances[:, place], likely[:, place] = every.topk(kept)
             if place + 1 < length:
-                chances = model.logits(last[:, 0]).float().softmax(-1).cpu()
-                tokens[:, place + 1] = torch.multinomial(chances, 1, generator=generator)[:, 0]
+                tokens[:, place + 1] = torch.multinomial(every, 1, generator=generator)[:, 0]
         if place % 8 == 7:
             yield
-    return Anchors(tokens, hidden)
+    return Anchors(tokens, likely, chances)

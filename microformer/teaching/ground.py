@@ -19,8 +19,6 @@ from microformer.model.transformer import Transformer
 from microformer.teaching.anchors import Anchors, sample_anchors
 from microformer.teaching.examples import Example
 
-SPREAD = 2
-"""Anchor places are chosen from this many times as many, so that a step sees more texts than it has places for."""
 MAX_KEPT_NUMBERS = 2**26
 """How many activations are kept for a model: 256 MB in fp32; the examples used longest ago go first."""
 
@@ -38,6 +36,14 @@ class Lesson:
     columns: Tensor
     targets: Tensor
     first: int
+
+
+@dataclass(frozen=True)
+class Base:
+    """What the base model says at some places of the anchors: see ``Anchors``. *Shapes:* (places, listed)."""
+
+    likely: Tensor
+    chances: Tensor
 
 
 class Ground:
@@ -88,16 +94,17 @@ class Ground:
         """Root mean square of the activations that the lowest adapter reads; steps are measured by it."""
         return float(self._lower_of_anchors(first).square().mean().sqrt())
 
-    def anchor_places(self, count: int, first: int, generator: torch.Generator) -> tuple[Lesson, Tensor]:
-        """About ``count`` places of the anchors, and the base model's input of the head at each (places, d_model)."""
+    def anchor_places(self, count: int, first: int, generator: torch.Generator) -> tuple[Lesson, Base]:
+        """About ``count`` places of the anchors, and what the base model says at each."""
         assert self.anchors is not None, "prepare() comes first"
         count, length = min(count, self.anchors.tokens.numel()), self.anchors.tokens.shape[1]
-        wide = min(len(self.anchors.tokens), max(1, SPREAD * count // length))
+        wide = min(len(self.anchors.tokens), -(-count // length))  # whole texts: each is read to its end anyway
         chosen = torch.randperm(len(self.anchors.tokens), generator=generator)[:wide]
         places = torch.randperm(wide * length, generator=generator)[:count].sort().values
         rows, columns = places // length, places % length
         lesson = Lesson(self._lower_of_anchors(first)[chosen], rows, columns, torch.zeros(0, dtype=torch.long), first)
-        return lesson, self.anchors.hidden[chosen[rows], columns]
+        at = chosen[rows], columns
+        return lesson, Base(self.anchors.likely[at], self.anchors.chances[at])
 
     def _lower_of_anchors(self, first: int) -> Tensor:
         """*Shape:* (rows, length, d_model)."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-SHRINK_OVER = 20
+SHRINK_OVER = 60
 """After this many steps a step is half as large as the first, after twice as many a third."""
 
 

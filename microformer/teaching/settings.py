@@ -9,8 +9,8 @@ from microformer.settings import check, setting
 class TeachSettings:
     """Raises ``UserError`` for a value out of its range. The defaults are those of the benchmark's table."""
 
-    learning_rate: float = setting(0.15, "Size of the steps that fill a blank memory.", above=0, maximum=1)
-    later_rate: float = setting(0.06, "Size of the steps that add to what a memory holds.", above=0, maximum=1)
+    learning_rate: float = setting(0.05, "Size of the steps that fill a blank memory.", above=0, maximum=1)
+    later_rate: float = setting(0.02, "Size of the steps that add to a memory that holds much.", above=0, maximum=1)
     max_steps: int = setting(300, "Give up an attempt after this many steps.", minimum=1, maximum=100_000)
     settling: int = setting(
         0, "Steps after all is learnt that only lessen what else has changed.", minimum=0, maximum=100_000
@@ -19,7 +19,7 @@ class TeachSettings:
         24, "Facts taught before that are repeated in each step, half of them the weakest.", minimum=0, maximum=4096
     )
     drift_weight: float = setting(
-        2000.0, "How strongly the rest of what the model says is held in place.", minimum=0, maximum=1e6
+        1000.0, "How strongly the rest of what the model says is held in place.", minimum=0, maximum=1e6
     )
     anchor_places: int = setting(
         512, "Places of the model's own text that are held in each step.", minimum=1, maximum=65536

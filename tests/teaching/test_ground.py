@@ -1,12 +1,15 @@
 """What is kept of the frozen base gives the same as reading everything anew."""
 
+from dataclasses import replace
+
 import torch
 
 from microformer.checkpoint import Loaded
 from microformer.teaching.anchors import sample_anchors
+from microformer.teaching.drift import drift
 from microformer.teaching.examples import fact_example
-from microformer.teaching.ground import Ground, answers, ground_of
-from microformer.teaching.lesson import drift, leads, lowest, margins_of
+from microformer.teaching.ground import Base, Ground, answers, ground_of, head_input
+from microformer.teaching.lesson import leads, lowest, margins_of
 from microformer.teaching.session import Fact, Session, blank_memory
 from tests.teaching.small_models import FACTS, finished, make_loaded
 
@@ -40,7 +43,9 @@ def test_anchors_are_what_the_base_writes_and_repeatable(loaded: Loaded) -> None
     assert torch.equal(one.tokens, two.tokens)
     assert not torch.equal(one.tokens, finished(sample_anchors(loaded.model, 0, seed=4)).tokens)
     with torch.inference_mode():
-        torch.testing.assert_close(one.hidden, loaded.model.hidden(one.tokens), atol=1e-4, rtol=1e-4)
+        chances = loaded.model(one.tokens).softmax(-1)
+    torch.testing.assert_close(one.chances, chances.gather(2, one.likely), atol=1e-4, rtol=1e-4)
+    assert bool((one.chances.sum(2) > 0.9).all())
 
 
 def test_a_blank_memory_does_not_drift(loaded: Loaded) -> None:
@@ -50,6 +55,33 @@ def test_a_blank_memory_does_not_drift(loaded: Loaded) -> None:
     lesson, base = ground.anchor_places(64, min(memory.layers), torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert abs(float(drift(loaded.model, memory, lesson, base))) < 1e-6
+
+
+def test_drift_and_its_slope_are_those_of_the_divergence_over_all_tokens(loaded: Loaded, taught: Session) -> None:
+    ground = Ground(loaded.model, 0)
+    finished(ground.prepare())
+    lesson, _ = ground.anchor_places(64, min(taught.memory.layers), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        blank = blank_memory(loaded.model.config)
+        before = loaded.model.logits(head_input(loaded.model, blank, lesson)).softmax(-1)
+    up = taught.memory.up.clone().requires_grad_()
+    memory = replace(taught.memory, up=up)
+    after = loaded.model.logits(head_input(loaded.model, memory, lesson), memory).log_softmax(-1)
+    whole = (before * (before.clamp(min=1e-30).log() - after)).sum(-1).mean()
+    everything = Base(torch.arange(before.shape[1]).expand_as(before), before)
+    found = drift(loaded.model, memory, lesson, everything)
+    torch.testing.assert_close(found, whole, atol=1e-5, rtol=1e-3)
+    slopes = [torch.autograd.grad(one, [up], retain_graph=True)[0] for one in (found, whole)]
+    torch.testing.assert_close(*slopes, atol=1e-5, rtol=1e-3)
+
+
+def test_tokens_that_are_not_listed_count_as_one(loaded: Loaded, taught: Session) -> None:
+    ground = Ground(loaded.model, 0)
+    finished(ground.prepare())
+    lesson, base = ground.anchor_places(64, min(taught.memory.layers), torch.Generator().manual_seed(0))
+    few = Base(base.likely[:, :3], base.chances[:, :3])
+    with torch.no_grad():
+        assert 0 < drift(loaded.model, taught.memory, lesson, few) < drift(loaded.model, taught.memory, lesson, base)
 
 
 def test_the_ground_of_a_model_goes_with_it() -> None:

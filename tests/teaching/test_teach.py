@@ -74,6 +74,12 @@ def test_forgetting_what_was_never_taught_is_refused(loaded: Loaded, taught: Ses
         finished(forget(loaded, taught, "The moon is"))
 
 
+def test_a_memory_that_holds_everything_only_settles(loaded: Loaded, taught: Session) -> None:
+    settings = TeachSettings(anchor_places=64, settling=7)
+    steps = max(progress.step for progress in teach(loaded, taught, FACTS[:1], settings))
+    assert steps == 7
+
+
 def test_a_lesson_broken_off_changes_nothing(loaded: Loaded, taught: Session, quick: TeachSettings) -> None:
     before = taught.memory.up.clone()
     lesson = teach(loaded, taught, [Fact("The moon is", "far away.")], quick)
