@@ -10,14 +10,17 @@ WORTH_SHARING = 4e8
 
 
 @contextlib.contextmanager
-def threads_for(weights: int, tokens: int) -> Iterator[None]:
-    """Let one thread alone read ``tokens`` tokens with a model of ``weights`` weights, if that is the faster way."""
+def threads(count: int) -> Iterator[None]:
+    """Compute with so many threads meanwhile."""
     usual = torch.get_num_threads()
-    if usual == 1 or weights * tokens >= WORTH_SHARING:
-        yield
-        return
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
         torch.set_num_threads(usual)
+
+
+def threads_for(weights: int, tokens: int) -> contextlib.AbstractContextManager[None]:
+    """Let one thread alone read ``tokens`` tokens with a model of ``weights`` weights, if that is the faster way."""
+    usual = torch.get_num_threads()
+    return contextlib.nullcontext() if weights * tokens >= WORTH_SHARING else threads(min(usual, 1))

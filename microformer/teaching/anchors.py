@@ -12,9 +12,10 @@ from torch import Tensor
 
 from microformer.model.transformer import Transformer
 
-ROWS, LONGEST = 64, 256
-"""How many texts are written, as long as the context but not longer than this: what a model does far into a text
-(answering a question about it, say) is held in place only if the anchors go that far."""
+ROWS, LONGEST = 192, 256
+"""How many texts are written, as long as the context but not longer than this. A third as many were learnt by heart: a
+hundred facts then made the loss on other text rise about twice as much. What a model does far into a text (answering a
+question about it, say) is held in place only if the anchors go that far."""
 LIKELIEST = 64
 """Of so many next tokens the chances are kept one by one; those of all others count together."""
 
@@ -47,7 +48,8 @@ def sample_anchors(model: Transformer, end_id: int, *, seed: int = 0) -> Generat
             every = model.logits(last[:, 0]).float().softmax(-1).cpu()  # (R, V)
             chances[:, place], likely[:, place] = every.topk(kept)
             if place + 1 < length:
-                tokens[:, place + 1] = torch.multinomial(every, 1, generator=generator)[:, 0]
+                drawn = torch.rand(ROWS, 1, generator=generator)  # in place of multinomial, which is ten times slower
+                tokens[:, place + 1] = torch.searchsorted(every.cumsum(-1), drawn)[:, 0].clamp(max=every.shape[1] - 1)
         if place % 8 == 7:
             yield
     return Anchors(tokens, likely, chances)

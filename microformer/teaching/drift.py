@@ -1,7 +1,7 @@
 """How far a session has moved what the model says: KL(base || session) at places of the anchors, and its slope.
 
-Written out by hand, because this is most of what a step of a lesson computes, and most of it is a softmax over the whole
-vocabulary: with the slope known (it is the difference of two distributions), nothing of that size has to be kept.
+Written out by hand, because this is most of what a step of a lesson computes, and most of that is a softmax over the
+vocabulary: with the slope known (it is the difference of two distributions), nothing of its size has to be kept.
 """
 
 from typing import Any
