@@ -98,8 +98,8 @@ def _read(source: Source, path: Path, asked: dict[str, Any], progress: Callable[
     if spool.characters < MIN_CHARACTERS:
         what = f"has only {spool.characters:,} characters" if spool.characters else "is empty"
         raise UserError(
-            f"The text ({source_name(source)}) {what}; at least {MIN_CHARACTERS} characters are needed, and about a million to "
-            "train a model that writes."
+            f"The text ({source_name(source)}) {what}; at least {MIN_CHARACTERS} characters are needed, and about a "
+            "million to train a model that writes."
         )
     return spool
 

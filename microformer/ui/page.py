@@ -16,7 +16,7 @@ from gradio.components import Component
 
 from microformer.errors import UserError
 from microformer.ui.terms import label_class
-from microformer.ui.workspace import Workspace
+from microformer.ui.workspace import Workspace, is_secret
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +43,18 @@ class Page:
     tabs: gr.Tabs = field(init=False)
     panes: dict[str, gr.Tab] = field(default_factory=dict)
 
-    def shown(self, action: Action) -> Action:
+    def shown(self, action: Action, *, early: bool = False) -> Action:
         """``action`` as a Gradio handler whose first input is ``page.visitor``.
 
         A ``UserError`` becomes a notice with its sentence, anything unexpected a line in the log and a notice that
-        says so; in both cases the outputs stay as they are.
+        says so; in both cases the outputs stay as they are. An event that may come ``early``, before the browser has
+        introduced itself, is left alone until it has.
         """
 
         @functools.wraps(action)
         def handler(secret: Any, *values: Any) -> Any:
+            if early and not is_secret(secret):
+                return gr.skip()
             try:
                 return action(self.workspace, self.workspace.visitor(secret), *values)
             except UserError as error:
@@ -71,14 +74,16 @@ class Page:
         action: Action,
         inputs: Sequence[Component] = (),
         outputs: Sequence[Component] = (),
+        *,
+        early: bool = False,
         **options: Any,
     ) -> Any:
         """Call ``action(workspace, visitor, *inputs)`` on an event such as ``button.click`` and show what it returns.
 
-        Options go to Gradio. Returns the event, on which ``.then`` works.
+        ``early``: see ``shown``. Options go to Gradio. Returns the event, on which ``.then`` works.
         """
         settings = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None} | options
-        return trigger(self.shown(action), [self.visitor, *inputs], list(outputs), **settings)
+        return trigger(self.shown(action, early=early), [self.visitor, *inputs], list(outputs), **settings)
 
     def on_arrival(
         self, action: Action, inputs: Sequence[Component] = (), outputs: Sequence[Component] = (), **options: Any

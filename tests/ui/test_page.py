@@ -46,6 +46,11 @@ def test_what_goes_wrong_is_one_escaped_sentence_and_changes_nothing(page: Page,
         assert page.shown(greet)(new_secret(), {"name": name}) == gr.skip()
 
 
+def test_an_event_that_comes_before_the_browser_is_known_waits_without_a_word(page: Page) -> None:
+    assert page.shown(greet, early=True)(None, {"name": "Ada"}) == gr.skip()
+    assert page.shown(greet, early=True)(new_secret(), {"name": "Ada"})["hello"] == "Ada"
+
+
 def test_a_hosted_page_runs_nothing_for_a_browser_it_does_not_know(page: Page) -> None:
     with pytest.warns(UserWarning, match="reload"):
         page.shown(greet)(None, {"name": "Ada"})

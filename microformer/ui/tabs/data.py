@@ -160,8 +160,7 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
         return [*(gr.Column(visible=kind == one) for one in parts.cuts), gr.Dropdown(known, value=chosen)]
 
     shown: list[Any] = [*parts.cuts.values(), parts.like]
-    page.on(parts.tokenizer.change, cut, [parts.tokenizer, parts.like], shown)
-    page.on(page.panes["data"].select, cut, [parts.tokenizer, parts.like], shown)
+    page.on(parts.tokenizer.input, cut, [parts.tokenizer, parts.like], shown)
     _wire_preparing(page, parts)
     datasets.wire(page, parts.shelf, all_parts["train"].dataset)
 

@@ -98,7 +98,8 @@ def wire(page: Page, parts: Parts, train_on: gr.Dropdown) -> None:
         return [gr.Dropdown(datasets.choices(workspace, visitor), value=id), page.go_to("train")]
 
     page.on_arrival(refresh, [parts.dataset], outputs)
-    page.on(page.panes["data"].select, refresh, [parts.dataset], outputs)
+    # The first tab says that it was turned to as the page opens; the arrival comes a little later.
+    page.on(page.panes["data"].select, refresh, [parts.dataset], outputs, early=True)
     page.on(parts.dataset.input, refresh, [parts.dataset], outputs)
     page.on(parts.rename.click, rename, [parts.dataset, parts.name], outputs)
     page.on(parts.name.submit, rename, [parts.dataset, parts.name], outputs)
