@@ -23,7 +23,7 @@ TOGETHER = 256  # texts that are handed to the engine at once
 def add_arguments(parser: Parser) -> None:
     """What ``sample`` accepts."""
     from microformer.commands.sessions import add_session_options
-    from microformer.generation.sampling import Sampling
+    from microformer.generation.settings import Sampling
 
     parser.add_argument("run", metavar="RUN", help="A run, a checkpoint, or the word starter.")
     parser.option("--prompt", metavar="TEXT", help="What to go on from; without one the model begins by itself.")

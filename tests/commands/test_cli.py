@@ -25,6 +25,14 @@ def test_every_command_has_help(command: Command, name: str) -> None:
     assert ended.status == 0 and f"python -m microformer {name}" in ended.out and not ended.err
 
 
+def test_help_comes_at_once_because_it_loads_no_tensor_library() -> None:
+    code = (
+        "import sys\nfrom microformer.cli import COMMANDS, main\n"
+        "assert not any(main([name, '--help']) for name in COMMANDS)\nassert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
