@@ -184,7 +184,7 @@ def _under_way(lesson: Lesson) -> tuple[float, str]:
         return 0.02, "Listening to the model first, once …"
     if lesson.kind == MOVE:
         share = now.recited / max(now.listed, 1) * 0.5 + 0.45 * (1 - 0.998**now.step)
-        return share, f"Learning in its sleep, step {now.step}: {now.recited} of {now.listed} wordings are held"
+        return share, f"Learning in its sleep, step {now.step}: {now.recited} of {now.listed} learnt so far"
     group = min(16, max(now.of - now.done, 0))
     fraction = min(0.99, (now.done + group * (1 - 0.93**now.step)) / max(now.of, 1))
     doing = "Learning everything again from nothing" if now.phase == "rebuilding" else "Learning"

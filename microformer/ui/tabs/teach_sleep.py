@@ -43,9 +43,9 @@ def build(page: Page) -> Parts:
     about = gr.HTML("", elem_id="teach-sleep-about", apply_default_css=False)
     with gr.Row(elem_classes="manage"):
         move = gr.Button("Move my facts", size="sm", elem_id="teach-move", visible=False, min_width=140, scale=0)
-        copy = gr.Button("Make a copy of my own", size="sm", elem_id="teach-copy", visible=False, scale=0)
+        copy = gr.Button("Make a copy of my own", size="sm", elem_id="teach-copy", visible=False, min_width=190, scale=0)
         stop = gr.Button("Stop", size="sm", elem_id="teach-move-stop", visible=False, min_width=90, scale=0)
-        undo = gr.Button("As it was before", size="sm", elem_id="teach-move-undo", visible=False, scale=0)
+        undo = gr.Button("As it was before", size="sm", elem_id="teach-move-undo", visible=False, min_width=190, scale=0)
     progress = progress_bar(page, sleep.progress, elem_id="teach-moving", label="Progress of the move")
     figures = gr.HTML("", elem_id="teach-moved", apply_default_css=False)
     return Parts(about, move, stop, undo, copy, progress, figures)
