@@ -41,6 +41,13 @@ class Stream:
         self._started = False
         self._changed = threading.Condition()
 
+    @classmethod
+    def looked_up(cls, prompt: str, text: str, note: str) -> "Stream":
+        """A text that no model wrote, whole from the beginning; its ``stop_reason`` is ``lookup``."""
+        stream = cls(prompt, 0, note)
+        stream.end("lookup", rest=text)
+        return stream
+
     @property
     def done(self) -> bool:
         return self.stop_reason is not None

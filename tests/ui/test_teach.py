@@ -1,5 +1,6 @@
 """What the Teach tab does: facts, lists, passages and conversations end up in the memory of the browser that taught."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from microformer.errors import UserError
 from microformer.teaching.settings import TeachSettings
-from microformer.ui.actions import chat, lessons, lists, memories, proofs, streams, teach
+from microformer.ui.actions import chat, lessons, lists, memories, models, proofs, shared, streams, teach
 from microformer.ui.actions.lessons import Lesson
 from microformer.ui.actions.teach import Manner
 from microformer.ui.workspace import Visitor, Workspace
@@ -235,3 +236,63 @@ def test_what_cannot_be_taught_is_refused_in_a_sentence(
         assert lesson.job is not None
         lesson.job.result(PATIENCE)
     assert rows(workspace, ada, model) == []
+
+
+def test_the_list_can_answer_without_the_model_and_says_that_it_did(
+    workspace: Workspace, ada: Visitor, model: str
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe", Manner(gate=teach.LOOKUP)))
+    teach.results(workspace, ada, Manner(gate=teach.LOOKUP))
+    group = streams.latest(workspace, ada, teach.place_of(model))
+    assert group is not None and group.headings == ("Before", "After")
+    assert group.streams[1].result(PATIENCE) == " Zoe" and group.streams[1].tokens, "a lesson shows what the model says"
+    for prompt, text in (("who?", " Zoe"), ("Something else", "")):
+        teach.ask(workspace, ada, model, prompt, Manner(gate=teach.LOOKUP))
+        group = streams.latest(workspace, ada, teach.place_of(model))
+        assert group is not None and "without a model" in group.headings[1]
+        assert group.streams[1].result(PATIENCE) == text and not group.streams[1].tokens
+
+
+def test_a_shared_memory_can_be_loaded_by_others_and_changed_by_nobody_else(
+    workspace: Workspace, ada: Visitor, bob: Visitor, model: str
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    loaded = models.speaker_of(workspace, ada, model).loaded
+    id = memories.memories_of(workspace, ada, loaded).own.id
+    assert shared.offered(workspace, bob, loaded) == []
+    with pytest.raises(UserError, match="is not there"):
+        shared.load(workspace, bob, model, id, memories.BESIDE)
+    shared.share(workspace, ada, model, True, "Ada's facts")
+    assert shared.is_shared(workspace, ada, loaded)
+    assert shared.offered(workspace, bob, loaded) == [("Ada's facts", id)]
+    assert rows(workspace, bob, model) == [], "it is not Bob's by being seen"
+    assert shared.load(workspace, bob, model, id, memories.BESIDE) == "Ada's facts"
+    teach.ask(workspace, bob, model, "Who?", Manner())
+    assert written(workspace, bob, model)[1] == " Zoe"
+    with pytest.raises(UserError, match="belongs to somebody else"):
+        workspace.sessions.delete(id, bob)
+    shared.share(workspace, ada, model, False, "")
+    assert shared.offered(workspace, bob, loaded) == []
+
+
+def test_a_memory_that_expired_while_the_page_was_open_is_kept_anew(
+    workspace: Workspace, ada: Visitor, model: str
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    workspace.sessions.forget(ada)
+    over(teach.teach_fact(workspace, ada, model, "Where?", "Here"))
+    restarted = Workspace(workspace.home, hosted=True)
+    try:
+        assert len(rows(restarted, ada, model)) == 2
+    finally:
+        restarted.close()
+
+
+def test_a_memory_that_is_used_does_not_expire(workspace: Workspace, ada: Visitor, model: str) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    loaded = models.speaker_of(workspace, ada, model).loaded
+    place = workspace.sessions.list(ada)[0].path
+    os.utime(place, (0, 0))
+    workspace.registry.forget(ada)
+    assert not memories.memories_of(workspace, ada, loaded).empty
+    assert place.stat().st_mtime > 1_000_000_000

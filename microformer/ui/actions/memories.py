@@ -5,6 +5,7 @@ Everything here is kept on the shelf of sessions; what is in memory can be dropp
 """
 
 import logging
+import os
 import secrets
 import shutil
 import threading
@@ -86,7 +87,7 @@ def keep(workspace: Workspace, visitor: Visitor, loaded: "Loaded", memories: Mem
         if workspace.registry.get(visitor, _kept_as(loaded)) is not memories:
             return
         own = memories.own
-        if own.id is None:
+        if own.id is None or not (workspace.sessions.root / own.id).is_dir():  # new, or expired in the meantime
             own = _put(workspace, visitor, session, NAME, OWN)
         else:
             own = replace(own, session=session)
@@ -139,26 +140,32 @@ def export(workspace: Workspace, visitor: Visitor, loaded: "Loaded", name: Any) 
     return path
 
 
-def load(workspace: Workspace, visitor: Visitor, loaded: "Loaded", uploaded: Any, role: Any) -> Kept:
-    """Read a memory from an uploaded file, as the browser's own (the old one can be brought back) or beside it."""
+def load(
+    workspace: Workspace, visitor: Visitor, loaded: "Loaded", uploaded: Any, role: Any, name: str | None = None
+) -> Kept:
+    """Read a memory from a file, as the browser's own (the old one can be brought back) or beside it.
+
+    It keeps the name it was saved under unless ``name`` is given.
+    """
     from microformer.teaching.store import open_session
 
     if not uploaded:
         raise UserError("There is no file yet; choose one that was saved on this tab.")
     session = open_session(Path(str(uploaded)), loaded)
+    name = name or session.name
     memories = memories_of(workspace, visitor, loaded)
     with memories.lock:
         if role == BESIDE:
             if len(memories.beside) >= MOST_BESIDE:
                 raise UserError(f"{MOST_BESIDE} memories are loaded beside yours, which is the most; remove one first.")
-            kept = _put(workspace, visitor, session, session.name or "Somebody's memory", BESIDE)
+            kept = _put(workspace, visitor, session, name or "Somebody's memory", BESIDE)
             memories.beside.append(kept)
             return kept
         old = memories.own.id
         workspace.sessions.check_room(visitor)
         if old is not None:
             memories.thrown_away = workspace.sessions.delete(old, visitor)
-        memories.own = _put(workspace, visitor, session, session.name or NAME, OWN)
+        memories.own = _put(workspace, visitor, session, name or NAME, OWN)
         return memories.own
 
 
@@ -174,27 +181,40 @@ def unload(workspace: Workspace, visitor: Visitor, loaded: "Loaded", id: Any) ->
         return kept.name
 
 
-def _kept_as(loaded: "Loaded") -> str:
+def fits(item: Item, loaded: "Loaded") -> bool:
+    """Whether a session on the shelf was taught on this model."""
+    from microformer.teaching.store import read_text_of
+
+    try:
+        return bool(read_text_of(item.path)["base_hash"] == _base(loaded))
+    except UserError:
+        log.exception("a session could not be read and is left out")
+        return False
+
+
+def _base(loaded: "Loaded") -> str:
+    """The hash of a model's weights, computed once."""
     from microformer.checkpoint import base_hash
 
     if loaded.model not in _BASES:
         _BASES[loaded.model] = base_hash(loaded.model)
-    return f"memories of {_BASES[loaded.model]}"
+    return _BASES[loaded.model]
+
+
+def _kept_as(loaded: "Loaded") -> str:
+    return f"memories of {_base(loaded)}"
 
 
 def _read(workspace: Workspace, visitor: Visitor, loaded: "Loaded") -> Memories:
     """The sessions on the visitor's shelf that fit this model. The newest of the own ones counts."""
-    from microformer.checkpoint import base_hash
     from microformer.teaching.session import Session
-    from microformer.teaching.store import read_text_of
 
     own: Kept | None = None
     beside: list[Kept] = []
-    base = base_hash(loaded.model)
     for item in workspace.sessions.list(visitor):
+        if not item.mine or not fits(item, loaded):
+            continue
         try:
-            if read_text_of(item.path)["base_hash"] != base:
-                continue
             kept = _open(item, loaded)
         except UserError:
             log.exception("a session could not be read and is left out")
@@ -211,7 +231,9 @@ def _read(workspace: Workspace, visitor: Visitor, loaded: "Loaded") -> Memories:
 def _open(item: Item, loaded: "Loaded") -> Kept:
     from microformer.teaching.store import open_session
 
-    return Kept(item.id, item.name, open_session(item.path, loaded))
+    session = open_session(item.path, loaded)
+    os.utime(item.path)  # in use, so it does not expire
+    return Kept(item.id, item.name, session)
 
 
 def _put(workspace: Workspace, visitor: Visitor, session: "Session", name: str, role: str) -> Kept:

@@ -14,6 +14,6 @@ def steps_done(workspace: Workspace, visitor: Visitor, request: dict[str, Any]) 
         "data": any(dataset.mine for dataset in workspace.datasets.list(visitor)),
         "train": trained,
         "sample": "sample" in marks,
-        "teach": bool(workspace.sessions.list(visitor)) or "teach" in marks,
+        "teach": any(item.mine for item in workspace.sessions.list(visitor)) or "teach" in marks,
         "hub": "hub" in marks,
     }

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 MOST_TOKENS, MOST_PROMPT, MOST_PASSAGE = 400, 10_000, 20_000
 QUOTED = 60
+LOOKUP = "lookup"
+"""The ``gate`` of a ``Manner`` that leaves the model out."""
+LOOKUP_ABOUT = "Retrieval, for comparison: the list of facts alone, and no model, gives the second answer."
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,6 @@ def forget(workspace: Workspace, visitor: Visitor, model: Any, prompt: Any) -> L
 
 def forget_passage(workspace: Workspace, visitor: Visitor, model: Any, number: Any) -> Lesson:
     """Take one passage out, by its place in the list."""
-    from dataclasses import replace
-
     from microformer.teaching.teach import rebuild
 
     loaded = models.speaker_of(workspace, visitor, model).loaded
@@ -152,15 +153,13 @@ def ask(workspace: Workspace, visitor: Visitor, model: Any, prompt: Any, manner:
     speaker = models.speaker_of(workspace, visitor, model)
     known = memories.memories_of(workspace, visitor, speaker.loaded)
     base = speaker.engine.sample(asked, manner.sampling, owner=visitor.browser)
-    answer, recalled = _answer(speaker, visitor, known.sessions, asked, manner)
-    return streams.show(
-        workspace,
-        visitor,
-        place_of(model),
-        [base, answer],
-        headings=["The model itself", "With what you taught it"],
-        about=gate_in_words(recalled, manner, known),
-    )
+    if manner.gate == LOOKUP:
+        answer, about, heading = _looked_up(known, asked), LOOKUP_ABOUT, "From the list, without a model"
+    else:
+        answer, recalled = _answer(speaker, visitor, known.sessions, asked, manner)
+        about, heading = gate_in_words(recalled, manner, known), "With what you taught it"
+    headings = ["The model itself", heading]
+    return streams.show(workspace, visitor, place_of(model), [base, answer], headings=headings, about=about)
 
 
 def results(workspace: Workspace, visitor: Visitor, manner: Manner) -> str | None:
@@ -233,6 +232,7 @@ def gate_in_words(recalled: "Recall", manner: Manner, known: Memories) -> str:
 def _show_both(workspace: Workspace, visitor: Visitor, lesson: Lesson, manner: Manner, *, after: bool) -> str:
     """Show what the model said before a lesson and, once it is over, what it says after it, with the same seed."""
     assert lesson.fact is not None
+    manner = replace(manner, gate="auto") if manner.gate == LOOKUP else manner  # what was learnt is the model's doing
     speaker, prompt = models.speaker_of(workspace, visitor, lesson.model), lesson.fact.prompt
     known = memories.memories_of(workspace, visitor, speaker.loaded)
     before = [lesson.before, *known.sessions[1:]]
@@ -242,6 +242,15 @@ def _show_both(workspace: Workspace, visitor: Visitor, lesson: Lesson, manner: M
     about = gate_in_words(answers[-1][1], manner, known) if after else ""
     texts = [stream for stream, _ in answers]
     return streams.show(workspace, visitor, place_of(lesson.model), texts, headings=["Before", "After"], about=about)
+
+
+def _looked_up(known: Memories, prompt: str) -> "Stream":
+    """The answer of the list of facts, which no model takes part in."""
+    from microformer.generation.stream import Stream
+    from microformer.teaching.recall import look_up
+
+    found = look_up(known.sessions, prompt)
+    return Stream.looked_up(prompt, found or "", "looked up" if found else "nothing on the list is about this")
 
 
 def _answer(

@@ -16,7 +16,7 @@ from microformer.ui.token_stream import token_stream
 from microformer.ui.workspace import Visitor, Workspace
 
 WAYS = [("One fact", "fact"), ("A list", "list"), ("A passage", "passage"), ("A chat", "chat")]
-GATES = [("where it fits", "auto"), ("always", "on"), ("never", "off")]
+GATES = [("where it fits", "auto"), ("always", "on"), ("never", "off"), ("look it up instead", teach.LOOKUP)]
 NOTHING = "Teach a fact or ask something: here is what the model says without and with its second memory."
 NO_MODEL = "There is no model yet; train one on the Train tab."
 LIST_HELP = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from microformer.ui.actions import lessons, memories, proofs, teach
+from microformer.ui.actions import lessons, memories, models, proofs, shared, teach
 from microformer.ui.actions.lessons import Lesson
 from microformer.ui.page import Page, said
 from microformer.ui.progress_bar import progress_bar
@@ -32,6 +32,8 @@ class Parts:
     name: gr.Textbox
     save: gr.Button
     download: gr.File
+    share: gr.Checkbox
+    offered: gr.Dropdown
     uploaded: gr.File
     role: gr.Radio
     load: gr.Button
@@ -79,11 +81,26 @@ def _build_files(page: Page) -> dict[str, Any]:
             )
             save = gr.Button("Save to a file", elem_id="teach-save")
             download = gr.File(label="Your memory", visible=False, interactive=False, elem_id="teach-download")
+            share = gr.Checkbox(
+                label="Others on this server may load it", visible=False, container=False, elem_id="teach-share"
+            )
         with gr.Column(min_width=260):
+            offered = gr.Dropdown(
+                [], label="A memory somebody shares here", visible=False, filterable=False, elem_id="teach-offered"
+            )
             uploaded = gr.File(label="A saved memory", file_types=[".safetensors"], elem_id="teach-memory", height=120)
             role = gr.Radio(ROLES, value=memories.BESIDE, show_label=False, container=False, elem_id="teach-role")
             load = gr.Button("Load", elem_id="teach-load")
-    return {"name": name, "save": save, "download": download, "uploaded": uploaded, "role": role, "load": load}
+    return {
+        "name": name,
+        "save": save,
+        "download": download,
+        "share": share,
+        "offered": offered,
+        "uploaded": uploaded,
+        "role": role,
+        "load": load,
+    }
 
 
 def wire(page: Page, parts: Parts, model: gr.Dropdown, progress: gr.HTML, stop: gr.Button) -> None:
@@ -127,12 +144,23 @@ def _wire_files(page: Page, parts: Parts, model: gr.Dropdown) -> None:
         path = teach.export(workspace, visitor, chosen, name)
         return gr.File(str(path), visible=True)
 
-    def load(workspace: Workspace, visitor: Visitor, chosen: Any, uploaded: Any, role: Any) -> Any:
-        said(f"{teach.load(workspace, visitor, chosen, uploaded, role)} is loaded.")
+    def share(workspace: Workspace, visitor: Visitor, chosen: Any, wanted: Any, name: Any) -> Any:
+        item = shared.share(workspace, visitor, chosen, wanted, name)
+        said(f"“{item.name}” {'can be loaded by everybody here' if item.shared else 'is yours alone again'}.")
+
+    def load(workspace: Workspace, visitor: Visitor, chosen: Any, uploaded: Any, id: Any, role: Any) -> Any:
+        if id and not uploaded:
+            name = shared.load(workspace, visitor, chosen, id, role)
+        else:
+            name = teach.load(workspace, visitor, chosen, uploaded, role)
+        said(f"{name} is loaded.")
         return [None, *updates(workspace, visitor, chosen)]
 
     page.on(parts.save.click, save, [model, parts.name], [parts.download])
-    page.on(parts.load.click, load, [model, parts.uploaded, parts.role], [parts.uploaded, *outputs(parts)])
+    page.on(parts.share.input, share, [model, parts.share, parts.name])
+    page.on(
+        parts.load.click, load, [model, parts.uploaded, parts.offered, parts.role], [parts.uploaded, *outputs(parts)]
+    )
 
 
 def watch(workspace: Workspace, visitor: Visitor) -> Any:
@@ -148,18 +176,33 @@ def begun(lesson: Lesson) -> list[Any]:
 
 def outputs(parts: Parts) -> list[Any]:
     """What ``updates`` gives new values to."""
-    return [parts.taught, parts.reset, parts.undo, parts.fingerprints, parts.change, *parts.sleep.outputs]
+    return [
+        parts.taught,
+        parts.reset,
+        parts.undo,
+        parts.fingerprints,
+        parts.change,
+        parts.share,
+        parts.offered,
+        *parts.sleep.outputs,
+    ]
 
 
 def updates(workspace: Workspace, visitor: Visitor, model: Any) -> list[Any]:
     """The lower half as it is now."""
     known = teach.memories_for(workspace, visitor, model)
+    loaded = models.speaker_of(workspace, visitor, model).loaded
+    offered = shared.offered(workspace, visitor, loaded)
     return [
         {"model": model, "version": secrets.token_hex(4)},
         gr.Button(visible=known.own.id is not None),
         gr.Button(visible=known.thrown_away is not None),
         fingerprints_html(proofs.fingerprints(workspace, visitor, model)),
         change(workspace, visitor, model),
+        gr.Checkbox(
+            shared.is_shared(workspace, visitor, loaded), visible=workspace.hosted and known.own.id is not None
+        ),
+        gr.Dropdown(offered, value=None, visible=bool(offered)),
         *teach_sleep.updates(workspace, visitor, model),
     ]
 

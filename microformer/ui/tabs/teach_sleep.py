@@ -42,13 +42,17 @@ def build(page: Page) -> Parts:
     gr.Markdown(ABOUT, elem_classes="quiet")
     about = gr.HTML("", elem_id="teach-sleep-about", apply_default_css=False)
     with gr.Row(elem_classes="manage"):
-        move = gr.Button("Move my facts", size="sm", elem_id="teach-move", visible=False, min_width=140, scale=0)
-        copy = gr.Button("Make a copy of my own", size="sm", elem_id="teach-copy", visible=False, min_width=190, scale=0)
-        stop = gr.Button("Stop", size="sm", elem_id="teach-move-stop", visible=False, min_width=90, scale=0)
-        undo = gr.Button("As it was before", size="sm", elem_id="teach-move-undo", visible=False, min_width=190, scale=0)
+        move = _button("Move my facts", "teach-move")
+        copy = _button("Make a copy of my own", "teach-copy")
+        stop = _button("Stop", "teach-move-stop")
+        undo = _button("As it was before", "teach-move-undo")
     progress = progress_bar(page, sleep.progress, elem_id="teach-moving", label="Progress of the move")
     figures = gr.HTML("", elem_id="teach-moved", apply_default_css=False)
     return Parts(about, move, stop, undo, copy, progress, figures)
+
+
+def _button(label: str, elem_id: str) -> gr.Button:
+    return gr.Button(label, size="sm", elem_id=elem_id, visible=False, min_width=190, scale=0)
 
 
 def wire(page: Page, parts: Parts, model: gr.Dropdown, refresh: Callable[..., Any], everything: Sequence[Any]) -> None:

@@ -115,11 +115,9 @@ class Shelf:
             return self.item(id, visitor)
 
     def share(self, id: Any, shared: bool, visitor: Visitor) -> Item:
-        """Let everybody see and use an item, or only its owner. Sessions are never shared."""
+        """Let everybody see and use an item, or only its owner."""
         with self._lock:
             item = self.item(id, visitor, write=True)
-            if self.personal:
-                raise UserError(f"A {self.kind} is private to its browser; save it to a file to hand it on.")
             self._write(item.id, replace(self._record(item.id), shared=bool(shared)))
             return self.item(id, visitor)
 
@@ -182,7 +180,7 @@ class Shelf:
     def _seen(self, id: str, visitor: Visitor) -> Item | None:
         record = self._record(id)
         mine = self._owns(record, visitor)
-        if not mine and (self.personal or not record.shared):
+        if not mine and not record.shared:
             return None
         return Item(id, record.name, record.owner, record.shared, record.created, self.root / id, mine)
 
@@ -211,7 +209,7 @@ class Shelf:
 
     def _unused(self, name: str, visitor: Visitor) -> str:
         """Two things of one person do not share a name: "Tiny Tales" is followed by "Tiny Tales 2"."""
-        taken = {item.name for item in self.list(visitor)}
+        taken = {item.name for item in self.list(visitor) if item.mine}
         numbered = (f"{name} {number}" for number in range(2, len(taken) + 3))
         return name if name not in taken else next(one for one in numbered if one not in taken)
 
