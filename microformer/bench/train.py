@@ -4,6 +4,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from microformer.data.prepare import prepare
 from microformer.model.config import ModelConfig
 from microformer.model.profile import profile
 from microformer.training.config import RunConfig, TrainConfig
-from microformer.training.loop import take_step
+from microformer.training.loop import run_steps, take_step
 from microformer.training.run_directory import Run
 from microformer.training.setup import Job, set_up
 
 TURNS = 5
 TURN_SECONDS = 0.4
+LOOP_STEPS = 40
 GOAL = 1.88
 """Validation loss on Tiny Shakespeare that nanoGPT's recipe for a CPU ends at, after ``REFERENCE_TOKENS``."""
 REFERENCE_TOKENS = 2000 * 12 * 64
@@ -65,6 +67,9 @@ def bench_train(
                 report(f"{shape.name}: {shape.layers} layers, {shape.width} wide")
             job = our_job(shape, dataset, Run(Path(directory) / shape.name))
             found |= compare(shape, job, dataset)
+            if shape.name == "32x128":
+                pace = found["tokens_per_second_32x128"]
+                found |= loop_overhead(our_job(shape, dataset, Run(Path(directory) / "loop"), steps=LOOP_STEPS), pace)
         if "reference_tokens_per_second_12x64" in found:
             if report is not None:
                 report("shakespeare-fast: the whole command")
@@ -107,6 +112,14 @@ def compare(shape: Shape, job: Job, dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def loop_overhead(job: Job, pace: float) -> dict[str, Any]:
+    """What the whole loop (clock, metrics, requests) costs over bare steps that do ``pace`` tokens a second."""
+    run_steps(job, threading.Event(), time.monotonic, lambda line: None)
+    rows, _ = job.run.metrics()
+    done, seconds = (rows[-1][name] - rows[0][name] for name in ("tokens", "seconds"))
+    return {"loop_overhead_32x128": round(pace * seconds / done - 1, 3)}
+
+
 def time_to_goal(data: Path, out: Path, reference_pace: float) -> dict[str, Any]:
     """How long the whole command takes that trains presets/shakespeare-fast.yaml, imports and last evaluation included.
 
@@ -128,9 +141,11 @@ def time_to_goal(data: Path, out: Path, reference_pace: float) -> dict[str, Any]
     }
 
 
-def our_job(shape: Shape, dataset: Dataset, run: Run) -> Job:
+def our_job(shape: Shape, dataset: Dataset, run: Run, *, steps: int = 1000) -> Job:
     """The trainer's own job for this shape, with everything that ``auto`` chooses here."""
-    training = TrainConfig(batch_size=shape.batch_size, optimizer="muon", device="cpu")
+    training = TrainConfig(
+        max_steps=steps, batch_size=shape.batch_size, optimizer="muon", device="cpu", eval_every=steps
+    )
     job = set_up(RunConfig(model_of(shape), training), dataset, run, resume=False, init=None, report=lambda line: None)
     job.model.train()
     return job

@@ -21,6 +21,16 @@ def chance_from(generator: torch.Generator) -> Iterator[None]:
         _here.generator = None
 
 
+def drawn_again() -> tuple[contextlib.AbstractContextManager[None], contextlib.AbstractContextManager[None]]:
+    """Contexts for what is computed now and for its recomputation, in which dropout drops the same."""
+    generator = getattr(_here, "generator", None)
+    if generator is None:
+        return contextlib.nullcontext(), contextlib.nullcontext()
+    again = torch.Generator()
+    again.set_state(generator.get_state())
+    return contextlib.nullcontext(), chance_from(again)
+
+
 def dropout(hidden: Tensor, share: float) -> Tensor:
     """``hidden`` with a random ``share`` of it set to 0 and the rest grown to make up for it.
 
@@ -28,7 +38,7 @@ def dropout(hidden: Tensor, share: float) -> Tensor:
     so that the share is rounded to 256ths.
     """
     generator = None if torch.compiler.is_compiling() else getattr(_here, "generator", None)
-    if generator is None:
+    if generator is None or hidden.device.type != "cpu":
         return F.dropout(hidden, share)
     size, out_of_256 = hidden.numel(), round(share * 256)
     chance = torch.empty(-(-size // 8), dtype=torch.int64).random_(-(2**63), None, generator=generator)

@@ -31,6 +31,15 @@ class TrainConfig:
     gradient_accumulation: int = setting(
         1, "Split each step into this many smaller passes, to save memory.", minimum=1, maximum=4096
     )
+    short_share: float = setting(
+        0.0,
+        "Share of the run, from its start, with windows half as long and twice as many; cheaper, and as good at first.",
+        minimum=0,
+        maximum=1,
+    )
+    recompute: bool = setting(
+        False, "Keep less of the forward pass and compute it again in the backward one: less memory, more time."
+    )
     optimizer: str = setting(
         "adamw", "AdamW for everything, or Muon for the matrices and AdamW for the rest.", choices=OPTIMIZERS
     )

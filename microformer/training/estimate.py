@@ -19,7 +19,7 @@ from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.optimizers import make_optimizer
 from microformer.training.precision import choose_precision
 from microformer.training.progress import Budget
-from microformer.training.runtime import PlainRuntime, find_device
+from microformer.training.runtime import PIECE_TOKENS, PlainRuntime, find_device
 from microformer.training.speed import SpeedMemory
 
 TRIAL_TOKENS = 512
@@ -49,13 +49,17 @@ def estimate(config: RunConfig, train_tokens: int, home: Path | None = None) -> 
     step = seconds_per_step(config, home)
     budget = Budget.of(training, train_tokens, training.batch_size * shape.max_seq_len)
     seconds = budget.seconds if budget.seconds is not None else (budget.steps or 0) * step
-    costs = profile(shape, batch_size=rows_at_once(training))
+    costs = profile(shape, batch_size=rows_at_once(config, find_device(training.device)))
     return Estimate(costs.total_parameters, costs.training_bytes, step, budget.steps, seconds)
 
 
-def rows_at_once(training: TrainConfig) -> int:
-    """Sequences that are in memory together."""
-    return max(1, training.batch_size // training.gradient_accumulation)
+def rows_at_once(config: RunConfig, device: torch.device) -> int:
+    """Sequences that are in memory together: on a CPU, those that the threads have in hand."""
+    training = config.training
+    rows = max(1, training.batch_size // training.gradient_accumulation)
+    if device.type != "cpu" or training.compile == "on":
+        return rows
+    return min(rows, torch.get_num_threads() * max(1, PIECE_TOKENS // config.model.max_seq_len))
 
 
 def seconds_per_step(config: RunConfig, home: Path | None = None, clock: Callable[[], float] = time.time) -> float:
@@ -96,7 +100,7 @@ def _from_trial(config: RunConfig, memory: SpeedMemory, now: float) -> float:
 
 def check_memory(config: RunConfig, device: torch.device) -> None:
     """Raise ``UserError``, naming what would fit, when a run needs more memory than is free on its device."""
-    rows = rows_at_once(config.training)
+    rows = rows_at_once(config, device)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     needed = profile(config.model, batch_size=rows).training_bytes
     if needed <= free:
@@ -105,7 +109,7 @@ def check_memory(config: RunConfig, device: torch.device) -> None:
     fits = int((free - one) // (two - one)) + 1  # each row takes as much as any other
     remedy = (
         f"a batch_size of {fits} would fit, or more gradient_accumulation"
-        if fits
+        if fits and rows > 1
         else "take a smaller model or context"
     )
     raise UserError(
@@ -116,7 +120,7 @@ def check_memory(config: RunConfig, device: torch.device) -> None:
 def _try(shape: ModelConfig, training: TrainConfig) -> float:
     """Seconds per token of a training step, the best of a few."""
     device = find_device(training.device)
-    rows = max(1, TRIAL_TOKENS // shape.max_seq_len)
+    rows = max(torch.get_num_threads(), TRIAL_TOKENS // shape.max_seq_len)  # one for each thread, at least
     precision, _ = choose_precision(training.precision, device, tokens=TRIAL_TOKENS, width=shape.d_model)
     with torch.random.fork_rng(devices=[]):
         model = Transformer(shape)

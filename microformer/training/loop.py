@@ -80,14 +80,15 @@ def run_steps(
     reserve, val_loss = 0.0, progress.val_loss
     job.model.train()
     while budget.done(progress.step, progress.seconds, reserve) < 1:
+        done = budget.done(progress.step, progress.seconds, reserve)
         factor = learning_rate_factor(
             training.schedule,
-            done=budget.done(progress.step, progress.seconds, reserve),
+            done=done,
             step=progress.step + 1,
             warmup_steps=budget.warmup(training.warmup_steps),
             floor=training.min_learning_rate,
         )
-        loss, norm = take_step(job, factor)
+        loss, norm = take_step(job, factor, short=done < training.short_share)
         metrics.add(loss)
         progress.advance(job.tokens_per_step, clock() - began)
 
@@ -121,15 +122,17 @@ def run_steps(
     return "finished", closing_words(job, val_loss)
 
 
-def take_step(job: Job, factor: float) -> tuple[Tensor, Tensor]:
+def take_step(job: Job, factor: float, *, short: bool = False) -> tuple[Tensor, Tensor]:
     """One optimizer step; returns the batch's loss and the norm of the gradient, still on the device.
 
-    Batches and dropout depend on nothing but the seed and the step, which is what makes a resume exact.
+    A ``short`` one reads the same number of tokens in windows of half the context. Batches and dropout depend on
+    nothing but the seed and the step, which is what makes a resume exact.
     """
     training, runtime, step = job.training, job.runtime, job.progress.step + 1
     seed = training.seed * 1_000_003 + step
     torch.manual_seed(seed)
-    inputs, targets = job.dataset.batch("train", training.batch_size, job.context, training.seed, step)
+    rows, context = (2 * training.batch_size, job.context // 2) if short else (training.batch_size, job.context)
+    inputs, targets = job.dataset.batch("train", rows, context, training.seed, step)
     inputs, targets = inputs.to(runtime.device), targets.to(runtime.device)
     loss = runtime.learn(job.task, inputs, targets, parts=training.gradient_accumulation, seed=seed)
     norm = runtime.clip(training.grad_clip)

@@ -13,11 +13,17 @@ def test_bench_reports_plain_numbers_for_each_shape(
 ) -> None:
     monkeypatch.setattr(bench, "TURNS", 1)
     monkeypatch.setattr(bench, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(bench, "LOOP_STEPS", 3)
     text = tmp_path / "words.txt"
     text.write_text("the king sees a red ball and the dog takes it to the garden.\n" * 40)
     found = bench.bench_train(text, shapes=(bench.Shape("32x128", 2, 16, 16, 1, 2),))
     assert json.loads(json.dumps(found)) == found
-    assert found["speedup_32x128"] > 0 and 0 < found["mfu"] <= 1 and found["peak_rss_mb"] > 0
+    assert (
+        found["speedup_32x128"] > 0
+        and found["loop_overhead_32x128"] > -1
+        and 0 < found["mfu"] <= 1
+        and found["peak_rss_mb"] > 0
+    )
 
 
 @pytest.mark.parametrize("shape", bench.SHAPES)

@@ -79,6 +79,8 @@ def test_a_run_that_cannot_fit_is_refused_with_what_would() -> None:
     huge = RunConfig(shape, TrainConfig(batch_size=65_536))
     with pytest.raises(UserError, match=r"needs about .* GB of memory"):
         check_memory(huge, torch.device("cpu"))
-    deep = dataclasses.replace(huge, model=ModelConfig(d_model=64, n_layers=128, max_seq_len=512))
+    wide = RunConfig(ModelConfig(d_model=64, n_layers=128, max_seq_len=512), TrainConfig(batch_size=65_536))
+    check_memory(wide, torch.device("cpu"))  # the batch goes through in pieces
+    compiled = dataclasses.replace(wide, training=TrainConfig(batch_size=65_536, compile="on"))
     with pytest.raises(UserError, match=r"a batch_size of \d+ would fit"):
-        check_memory(deep, torch.device("cpu"))
+        check_memory(compiled, torch.device("cpu"))

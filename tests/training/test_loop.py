@@ -89,6 +89,25 @@ def test_stopped_and_resumed_runs_end_with_the_same_bits(
     assert steps == sorted(set(steps)) and steps[-1] == 12
 
 
+def test_windows_are_short_for_the_share_of_the_run_that_asks_for_it(
+    dataset: Path, tmp_path: Path, make_run_config: Make
+) -> None:
+    config = make_run_config(short_share=0.5)
+    train(config, dataset, tmp_path / "run", report=quiet)
+    train(
+        dataclasses.replace(config, training=dataclasses.replace(config.training, short_share=0.0)),
+        dataset,
+        tmp_path / "whole",
+        report=quiet,
+    )
+    rows, whole = (Run(tmp_path / name).metrics()[0] for name in ("run", "whole"))
+    assert [row["tokens"] for row in rows] == [row["tokens"] for row in whole]
+    assert rows[0]["loss"] != whole[0]["loss"]
+    interrupted(config, dataset, tmp_path / "parts", at=7)
+    train(config, dataset, tmp_path / "parts", resume=True, report=quiet)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "run")
+
+
 def test_accumulated_gradients_are_those_of_the_whole_batch(
     dataset: Path, tmp_path: Path, make_run_config: Make
 ) -> None:

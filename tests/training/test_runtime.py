@@ -84,3 +84,14 @@ def test_the_quick_model_follows_the_weights() -> None:
     assert torch.equal(quick.tokens.weight, model.tokens.weight)
     assert quick.blocks[0].attention.qkv.weight.dtype == torch.bfloat16
     torch.testing.assert_close(quick(inputs), model(inputs), atol=0.05, rtol=0.05)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_computing_again_gives_the_same_gradient_dropout_included() -> None:
+    gradients = []
+    for recompute in (False, True):
+        model, inputs, targets = model_and_batch(dropout=0.3)
+        model.recompute = recompute
+        PlainRuntime(model.train(), CPU, "fp32").learn(LanguageModelling(), inputs, targets, parts=1, seed=1)
+        gradients.append([weight.grad for weight in model.parameters()])
+    torch.testing.assert_close(*gradients, atol=0, rtol=0)

@@ -59,7 +59,7 @@ def test_a_killed_run_resumes_to_the_same_bits_as_an_undisturbed_one(
     status, said = end(start(config, dataset, tmp_path / "whole"))
     assert status == 0, said
     killed = 0
-    for step in (3, 211):
+    for step in (3, 98, 211):
         process = start(config, dataset, tmp_path / "killed")
         wait_for_step(process, tmp_path / "killed", step)
         process.kill()
