@@ -19,7 +19,7 @@ from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.optimizers import make_optimizer
 from microformer.training.precision import choose_precision
 from microformer.training.progress import Budget
-from microformer.training.runtime import PIECE_TOKENS, PlainRuntime, find_device
+from microformer.training.runtime import PlainRuntime, find_device, piece_rows
 from microformer.training.speed import SpeedMemory
 
 TRIAL_TOKENS = 512
@@ -59,7 +59,7 @@ def rows_at_once(config: RunConfig, device: torch.device) -> int:
     rows = max(1, training.batch_size // training.gradient_accumulation)
     if device.type != "cpu" or training.compile == "on":
         return rows
-    return min(rows, torch.get_num_threads() * max(1, PIECE_TOKENS // config.model.max_seq_len))
+    return min(rows, torch.get_num_threads() * piece_rows(config.model.d_model, config.model.max_seq_len))
 
 
 def seconds_per_step(config: RunConfig, home: Path | None = None, clock: Callable[[], float] = time.time) -> float:

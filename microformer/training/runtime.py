@@ -16,8 +16,8 @@ from microformer.model.transformer import Transformer
 from microformer.tasks import Task
 from microformer.training.optimizers import Optimizer
 
-PIECE_TOKENS = 2048
-"""Tokens that go through a model together on a CPU, so that what each operation reads and writes stays in its cache."""
+PIECE_NUMBERS = 2**18
+"""Tokens x width that go through a model together on a CPU, so that what an operation reads stays in its cache."""
 
 
 class Runtime(Protocol):
@@ -75,10 +75,11 @@ class PlainRuntime:
     def learn(self, task: Task, inputs: Tensor, targets: Tensor, *, parts: int, seed: int) -> Tensor:
         self.quick_model()
         lanes = 1 if self.compiled or self.device.type != "cpu" else min(torch.get_num_threads(), len(inputs))
-        rows = -(-len(inputs) // max(parts, lanes))
         if self.device.type == "cpu" and not self.compiled:
-            rows = max(1, min(rows, PIECE_TOKENS // inputs.shape[1]))
-        pieces = list(enumerate(zip(inputs.split(rows), targets.split(rows), strict=True)))
+            rows = piece_rows(self.model.config.d_model, inputs.shape[1])
+            parts = max(parts, lanes * -(-len(inputs) // (lanes * rows)))
+        parts = min(parts, len(inputs))
+        pieces = list(enumerate(zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True)))
 
         def follow(lane: int) -> tuple[Tensor, list[Tensor]]:
             return self._follow(task, pieces[lane::lanes], len(inputs), seed)
@@ -130,6 +131,11 @@ class PlainRuntime:
     def save(self, directory: Path, *, model: Transformer, optimizer: Optimizer | None, state: dict[str, Any]) -> None:
         optimizer_state = None if optimizer is None else optimizer.state()
         checkpoint.save(directory, model=model, optimizer_state=optimizer_state, state=state)
+
+
+def piece_rows(width: int, context: int) -> int:
+    """How many sequences go through a model together on a CPU."""
+    return max(1, PIECE_NUMBERS // (width * context))
 
 
 def in_bf16(model: Transformer) -> Transformer:

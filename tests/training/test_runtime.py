@@ -41,7 +41,7 @@ def plain_gradients(model: Transformer, inputs: Tensor, targets: Tensor) -> list
 def test_lanes_and_parts_give_the_gradient_of_the_whole_batch(
     precision: str, parts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runtimes, "PIECE_TOKENS", 16)
+    monkeypatch.setattr(runtimes, "PIECE_NUMBERS", 2 * 8 * 16)
     model, inputs, targets = model_and_batch()
     expected = plain_gradients(model, inputs, targets)
     runtime = PlainRuntime(model, CPU, precision)
