@@ -159,7 +159,8 @@ def orthogonal(matrices: Tensor, steps: int = 4) -> Tensor:
     """Matrices with the same singular vectors and all singular values near 1, by Newton-Schulz iteration.
 
     The polynomial's coefficients are Keller Jordan's: they grow small singular values fast and leave all between 0.7
-    and 1.2, which is as good as 1 here. *Shape:* (matrices, rows, columns) -> the same.
+    and 1.2, which is as good as 1 here. Four steps trained Tiny Shakespeare as well as five; three did not.
+    *Shape:* (matrices, rows, columns) -> the same.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     upright = matrices.shape[1] > matrices.shape[2]
