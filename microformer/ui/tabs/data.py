@@ -25,7 +25,7 @@ TOKENIZERS = [
     ("Characters", "char"),
     ("Bytes", "byte"),
     ("Parts of words (BPE)", "bpe"),
-    ("As another model does", preparing.GIVEN),
+    ("As another model", preparing.GIVEN),
 ]
 
 
@@ -69,12 +69,12 @@ def _build_source(page: Page) -> dict[str, Any]:
     gr.Markdown("### Choose a text")
     source = gr.Radio(SOURCES, value="tales", label="Where from", elem_id="data-source", elem_classes="stacked")
     panels = {}
-    with gr.Column(elem_classes="panel") as panels["tales"]:
+    with gr.Column(elem_classes="part") as panels["tales"]:
         gr.Markdown("Short stories about people, places and things, which this program writes itself, on the spot.")
         size = gr.Slider(1, min(most, 50), value=5, step=1, label="How much (MB)", elem_id="data-size")
-    with gr.Column(visible=False, elem_classes="panel") as panels["paste"]:
+    with gr.Column(visible=False, elem_classes="part") as panels["paste"]:
         pasted = gr.Textbox(lines=9, max_lines=9, label="Your text", elem_id="data-text")
-    with gr.Column(visible=False, elem_classes="panel") as panels["upload"]:
+    with gr.Column(visible=False, elem_classes="part") as panels["upload"]:
         uploaded = gr.File(
             file_count="multiple",
             file_types=[".txt", ".md", ".jsonl"],
@@ -82,7 +82,7 @@ def _build_source(page: Page) -> dict[str, Any]:
             elem_id="data-files",
             height=150,
         )
-    with gr.Column(visible=False, elem_classes="panel") as panels["hub"]:
+    with gr.Column(visible=False, elem_classes="part") as panels["hub"]:
         names = [(f"{one.title} ({one.bytes / 1e6:,.0f} MB)", name) for name, one in CORPORA.items()]
         first = names[0][1]
         corpus = gr.Dropdown(names, value=first, label="Corpus", elem_id="data-corpus", filterable=False)
@@ -107,7 +107,7 @@ def _build_tokenizer(page: Page) -> dict[str, Any]:
         elem_classes=[*page.term("tokenizer"), "stacked"],
     )
     cuts = {}
-    with gr.Column(visible=False, elem_classes="panel") as cuts["bpe"]:
+    with gr.Column(visible=False, elem_classes="part") as cuts["bpe"]:
         vocab_size = gr.Slider(
             300,
             16_384,
@@ -117,14 +117,14 @@ def _build_tokenizer(page: Page) -> dict[str, Any]:
             elem_id="data-vocabulary",
             elem_classes=page.term("vocabulary"),
         )
-    with gr.Column(visible=False, elem_classes="panel") as cuts[preparing.GIVEN]:
+    with gr.Column(visible=False, elem_classes="part") as cuts[preparing.GIVEN]:
         like = gr.Dropdown([], label="As in this dataset or model", elem_id="data-like", filterable=False)
         file = gr.File(
             file_count="single",
             file_types=[".json"],
             label="Or a tokenizer.json from elsewhere, such as GPT-2's",
             elem_id="data-tokenizer-file",
-            height=110,
+            height=150,
         )
     return {"tokenizer": tokenizer, "cuts": cuts, "like": like, "inputs": [tokenizer, vocab_size, like, file]}
 

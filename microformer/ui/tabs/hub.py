@@ -59,7 +59,7 @@ def build(page: Page) -> Parts:
 def _build_going(page: Page) -> dict[str, Any]:
     gr.Markdown("### Give a model away")
     model = gr.Dropdown([], label="Model", elem_id="hub-model", filterable=False)
-    with gr.Column(elem_classes="panel"):
+    with gr.Column(elem_classes="part"):
         gr.Markdown(f"#### To the Hugging Face Hub\n{ABOUT_PUSH}", elem_classes="quiet")
         repository = gr.Textbox(
             label="Repository",
@@ -79,7 +79,7 @@ def _build_going(page: Page) -> dict[str, Any]:
         )
         private = gr.Checkbox(label="Private: only I can see it", elem_id="hub-private", container=False)
         push = gr.Button("Put it on the Hub", variant="primary", elem_id="hub-push")
-    with gr.Column(elem_classes="panel"):
+    with gr.Column(elem_classes="part"):
         gr.Markdown(f"#### As a file\n{ABOUT_FILE}", elem_classes="quiet")
         with gr.Row():
             pack = gr.Button("Make the file", elem_id="hub-pack", min_width=120)
@@ -99,7 +99,7 @@ def _build_going(page: Page) -> dict[str, Any]:
 
 def _build_coming(page: Page) -> dict[str, Any]:
     gr.Markdown("### Get a model")
-    with gr.Column(elem_classes="panel"):
+    with gr.Column(elem_classes="part"):
         gr.Markdown(f"#### From the Hugging Face Hub\n{ABOUT_PULL}", elem_classes="quiet")
         pull_from = gr.Textbox(
             label="Repository",
@@ -119,7 +119,7 @@ def _build_coming(page: Page) -> dict[str, Any]:
                 elem_classes=page.term("access token"),
             )
         pull = gr.Button("Get it", variant="primary", elem_id="hub-pull")
-    with gr.Column(elem_classes="panel"):
+    with gr.Column(elem_classes="part"):
         gr.Markdown("#### From a file", elem_classes="quiet")
         file = gr.File(
             file_count="single", file_types=[".zip"], label="A model as a .zip file", elem_id="hub-file", height=150
