@@ -62,6 +62,15 @@ class TrainConfig:
     device: str = setting(
         "auto", "Where to train; auto takes a GPU where there is one.", choices=("auto", "cpu", "cuda")
     )
+    devices: int = setting(
+        1, "Processes on this machine that train together, each on a device of its own.", minimum=1, maximum=1024
+    )
+    nodes: int = setting(1, "Machines that train together, each with as many devices.", minimum=1, maximum=1024)
+    strategy: str = setting(
+        "auto",
+        "How devices share the work: ddp gives each a copy of the model; fsdp and deepspeed split it among GPUs.",
+        choices=("auto", "ddp", "fsdp", "deepspeed"),
+    )
     eval_every: int = setting(100, "Steps between evaluations on the validation text.", minimum=1, maximum=100_000_000)
     checkpoint_every: int = setting(500, "Steps between saved checkpoints.", minimum=1, maximum=100_000_000)
     patience: int | None = setting(

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from microformer.data.datasets import Dataset
 from microformer.errors import UserError
+from microformer.training import fabric
 from microformer.training.config import RunConfig
 from microformer.training.progress import Due
-from microformer.training.run_directory import Run
+from microformer.training.run_directory import ReadOnlyRun, Run
 from microformer.training.schedules import learning_rate_factor
 from microformer.training.setup import Job, set_up
 from microformer.training.watch import Diverged, Judge, Metrics, save, write_sample
@@ -50,6 +51,9 @@ def train(
     or when the run is asked to stop; the last step is always saved. A run whose loss is no number any more ends in the
     state ``diverged``. Raises ``UserError`` for what cannot be done.
     """
+    if not fabric.is_main(config.training):
+        run_beside(config, Path(data), Path(run), resume, init, clock)
+        return
     dataset = Dataset.open(Path(data))
     directory = Run(Path(run))
     directory.path.mkdir(parents=True, exist_ok=True)
@@ -67,6 +71,21 @@ def train(
             raise error
         directory.write_status(state, job.progress.step, message)
         report(message)
+
+
+def run_beside(
+    config: RunConfig, data: Path, run: Path, resume: bool, init: Path | None, clock: Callable[[], float]
+) -> None:
+    """The part of all processes but the first when several train together: the same steps, without a word."""
+
+    def silent(line: str) -> None: ...
+
+    try:
+        job = set_up(config, Dataset.open(data), ReadOnlyRun(run), resume=resume, init=init, report=silent)
+        with stop_signals() as stopping:
+            run_steps(job, stopping, clock, silent)
+    except (UserError, Diverged):
+        raise SystemExit(2) from None  # the first process says it
 
 
 def run_steps(
@@ -90,10 +109,10 @@ def run_steps(
         )
         loss, norm = take_step(job, factor, short=done < training.short_share)
         metrics.add(loss)
-        progress.advance(job.tokens_per_step, clock() - began)
+        seconds, asked = job.runtime.agree(clock() - began, stopping.is_set() or job.run.stop_requested())
+        progress.advance(job.tokens_per_step, seconds)
 
         over = budget.done(progress.step, progress.seconds, reserve) >= 1
-        asked = stopping.is_set() or job.run.stop_requested()
         judging = over or progress.step % training.eval_every == 0
         saving = over or asked or save_due.now(progress.step, progress.seconds)
         if not (judging or saving or metrics.is_due()):
@@ -117,7 +136,7 @@ def run_steps(
             return "stopped", f"Stopped at step {progress.step}; resume goes on from there."
         if job.tired:
             break
-        progress.seconds = clock() - began
+        progress.seconds, _ = job.runtime.agree(clock() - began, asked)
         metrics.restart_clock()
     return "finished", closing_words(job, val_loss)
 

@@ -191,6 +191,28 @@ class Run:
             lock.release()
 
 
+class ReadOnlyRun(Run):
+    """A run as all but the first of several training processes see it: what they would write, the first one writes."""
+
+    def set_up(self, config: RunConfig, data: Path) -> None: ...
+
+    def write_status(self, state: str, step: int, message: str = "") -> None: ...
+
+    def append_metrics(self, row: dict[str, Any]) -> None: ...
+
+    def append_sample(self, row: dict[str, Any]) -> None: ...
+
+    def forget_rows_after(self, step: int) -> None: ...
+
+    def write_config(self, config: RunConfig) -> None: ...
+
+    def clear_request(self) -> None: ...
+
+    @contextlib.contextmanager
+    def lock(self, patience: float = 2.0) -> Iterator[None]:
+        yield
+
+
 def _rows(path: Path, since_byte: int) -> tuple[list[dict[str, Any]], int]:
     if since_byte and (not path.is_file() or path.stat().st_size < since_byte):
         since_byte = 0

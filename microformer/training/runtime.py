@@ -27,6 +27,11 @@ class Runtime(Protocol):
     main: bool
     """Whether this process writes the run directory."""
 
+    @property
+    def own_optimizer(self) -> Optimizer | None:
+        """An optimizer that comes with the runtime, where the weights are split among devices."""
+        ...
+
     def learn(self, task: Task, inputs: Tensor, targets: Tensor, *, parts: int, seed: int) -> Tensor:
         """Leave the gradient of a batch's mean loss in the weights, and return that loss, still on the device.
 
@@ -40,6 +45,10 @@ class Runtime(Protocol):
 
     def reduce(self, value: Tensor) -> Tensor:
         """The mean of a value over all processes."""
+        ...
+
+    def agree(self, seconds: float, asked: bool) -> tuple[float, bool]:
+        """What the first process says: how long the run has worked, and whether it was asked to stop."""
         ...
 
     def quick_model(self) -> Transformer:
@@ -62,6 +71,7 @@ class PlainRuntime:
     """
 
     main = True
+    own_optimizer = None
 
     def __init__(self, model: Transformer, device: torch.device, precision: str, *, compiled: bool = False) -> None:
         self.device, self.compiled = device, compiled
@@ -119,14 +129,13 @@ class PlainRuntime:
         return self.copy
 
     def clip(self, largest: float) -> Tensor:
-        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
-        norm = torch.stack(torch._foreach_norm(gradients)).norm()
-        if largest:
-            torch._foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp(max=1.0))
-        return norm
+        return shrink([weight.grad for weight in self.weights if weight.grad is not None], largest)
 
     def reduce(self, value: Tensor) -> Tensor:
         return value
+
+    def agree(self, seconds: float, asked: bool) -> tuple[float, bool]:
+        return seconds, asked
 
     def save(self, directory: Path, *, model: Transformer, optimizer: Optimizer | None, state: dict[str, Any]) -> None:
         optimizer_state = None if optimizer is None else optimizer.state()
@@ -136,6 +145,14 @@ class PlainRuntime:
 def piece_rows(width: int, context: int) -> int:
     """How many sequences go through a model together on a CPU."""
     return max(1, PIECE_NUMBERS // (width * context))
+
+
+def shrink(gradients: list[Tensor], largest: float) -> Tensor:
+    """Scale gradients in place to a joint norm of at most ``largest`` (0: leave them); returns the norm before."""
+    norm = torch.stack(torch._foreach_norm(gradients)).norm()
+    if largest:
+        torch._foreach_mul_(gradients, (largest / (norm + 1e-6)).clamp(max=1.0))
+    return norm
 
 
 def in_bf16(model: Transformer) -> Transformer:

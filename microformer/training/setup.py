@@ -19,6 +19,7 @@ from microformer.model.profile import parameters_by_part
 from microformer.model.transformer import NEVER_SEEN, Transformer
 from microformer.settings import from_dict
 from microformer.tasks import LanguageModelling, Task
+from microformer.training import fabric
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.estimate import check_memory
 from microformer.training.optimizers import Optimizer, make_optimizer
@@ -74,11 +75,18 @@ def set_up(
     device = find_device(config.training.device)
     check_memory(config, device)
     config = _resolve_auto(config, run, device, report)
+    together = fabric.launch(config.training) if fabric.wanted(config.training) else None
+    if together is not None:
+        config = together.broadcast(config)  # what the first process measured is what all of them do
     model = _build_model(config, dataset, given)
     precision = config.training.precision
-    runtime = PlainRuntime(model, device, precision, compiled=config.training.compile == "on")
+    runtime: Runtime
+    if together is not None:
+        runtime = fabric.FabricRuntime(together, model, config.training)
+    else:
+        runtime = PlainRuntime(model, device, precision, compiled=config.training.compile == "on")
     arithmetic = torch.bfloat16 if precision == "bf16" else torch.float32
-    optimizer = make_optimizer(model, config.training, arithmetic=arithmetic)
+    optimizer = runtime.own_optimizer or make_optimizer(model, config.training, arithmetic=arithmetic)
     progress = Progress()
     if resumed_from is not None:
         progress = restore(resumed_from, model, optimizer)
@@ -121,6 +129,8 @@ def _refuse_what_cannot_work(config: RunConfig, dataset: Dataset, run: Run, *, r
             f"batch_size is {config.training.batch_size} and gradient_accumulation is "
             f"{config.training.gradient_accumulation}, but batch_size must be a multiple of gradient_accumulation."
         )
+    if fabric.wanted(config.training):
+        fabric.fabric_arguments(config.training)
     shape = dataclasses.replace(config.model, vocab_size=dataset.tokenizer.vocab_size)
     needed = 4 * 3 * 4 * sum(parameters_by_part(shape).values()) + FREE_BYTES  # last two, best, and one being written
     free = free_bytes(run.path)

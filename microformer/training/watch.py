@@ -130,6 +130,8 @@ class Judge:
 
 def write_sample(job: Job) -> None:
     """Let the model continue the same prompt with the same random numbers as at every evaluation."""
+    if not job.runtime.main or job.runtime.own_optimizer is not None:
+        return  # one text is enough, and a model that is split among devices cannot write by itself
     from microformer.generation.complete import complete
     from microformer.generation.sampling import Sampling
 

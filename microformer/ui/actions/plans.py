@@ -11,6 +11,7 @@ from microformer.errors import UserError
 from microformer.model.profile import parameters_by_part, profile
 from microformer.presets import BUDGETS, Preset, presets
 from microformer.training.config import RunConfig
+from microformer.training.fabric import wanted
 from microformer.training.progress import Budget
 from microformer.ui.actions.words import duration
 from microformer.ui.workspace import Visitor, Workspace
@@ -100,7 +101,9 @@ def configuration(model: Mapping[str, Any], training: Mapping[str, Any], vocab_s
 
 
 def _check_size(workspace: Workspace, config: RunConfig) -> None:
-    """Raise ``UserError`` for a model larger than a visitor may train here."""
+    """Raise ``UserError`` for a model larger than a visitor may train here, or for more than one device."""
+    if workspace.limits.parameters is not None and wanted(config.training):
+        raise UserError("Runs of visitors use one device; set devices and nodes to 1, and strategy to auto.")
     most, asked = workspace.limits.parameters, sum(parameters_by_part(config.model).values())
     if most is not None and asked > most:
         raise UserError(
