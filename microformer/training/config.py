@@ -71,6 +71,9 @@ class TrainConfig:
         "How devices share the work: ddp gives each a copy of the model; fsdp and deepspeed split it among GPUs.",
         choices=("auto", "ddp", "fsdp", "deepspeed"),
     )
+    logger: str = setting(
+        "none", "Hand the metrics to this tool as well; it must be installed.", choices=("none", "tensorboard", "wandb")
+    )
     eval_every: int = setting(100, "Steps between evaluations on the validation text.", minimum=1, maximum=100_000_000)
     checkpoint_every: int = setting(500, "Steps between saved checkpoints.", minimum=1, maximum=100_000_000)
     patience: int | None = setting(

@@ -69,6 +69,8 @@ def train(
             with contextlib.suppress(UserError, OSError):  # the disk may be full: that is then what is told
                 directory.write_status("failed", job.progress.step, str(error) or type(error).__name__)
             raise error
+        finally:
+            job.log.close()
         directory.write_status(state, job.progress.step, message)
         report(message)
 
@@ -125,6 +127,7 @@ def run_steps(
             val_loss = judged["val_loss"]
             saving = saving or better or job.tired
         job.run.append_metrics(row)
+        job.log.row(row)
         if judging:
             report(describe(row, job))
             write_sample(job)

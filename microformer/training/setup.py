@@ -22,6 +22,7 @@ from microformer.tasks import LanguageModelling, Task
 from microformer.training import fabric
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.estimate import check_memory
+from microformer.training.loggers import Log
 from microformer.training.optimizers import Optimizer, make_optimizer
 from microformer.training.precision import choose_precision
 from microformer.training.progress import Budget, Progress
@@ -45,6 +46,7 @@ class Job:
     optimizer: Optimizer
     progress: Progress
     budget: Budget
+    log: Log
 
     @property
     def training(self) -> TrainConfig:
@@ -90,9 +92,10 @@ def set_up(
     progress = Progress()
     if resumed_from is not None:
         progress = restore(resumed_from, model, optimizer)
+    log = Log(config.training.logger if runtime.main else "none", run.path)
     _open_directory(run, config, dataset, progress.step)
     budget = Budget.of(config.training, len(dataset.train), config.training.batch_size * config.model.max_seq_len)
-    return Job(run, config, dataset, _task(model), runtime, model, optimizer, progress, budget)
+    return Job(run, config, dataset, _task(model), runtime, model, optimizer, progress, budget, log)
 
 
 def restore(directory: Path, model: Transformer, optimizer: Optimizer) -> Progress:
