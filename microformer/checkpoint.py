@@ -8,7 +8,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,13 @@ def read_config(run: Path) -> dict[str, Any]:
 
 
 def load_weights(config: ModelConfig, path: Path) -> Transformer:
-    """A model of this shape with the weights of a file, after checking names, shapes, types, size and finiteness."""
+    """A model of this shape with the weights of a file, after checking names, shapes, types, size and finiteness.
+
+    How wide its long-term adapters are is the file's to say: consolidation widens them.
+    """
+    adapter = read_header(path).get("blocks.0.long_term.down", {}).get("shape")
+    if config.adapter_dim and adapter is not None and len(adapter) == 2:
+        config = replace(config, adapter_dim=adapter[1])
     with torch.device("meta"):
         model = Transformer(config)
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

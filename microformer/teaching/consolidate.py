@@ -1,9 +1,9 @@
 """Sleep: move what a session was taught into the model's long-term memory, if that does no harm.
 
-A copy of the long-term adapters takes the same lesson that a session takes, with the same stop test: they are the same
-kind of adapters. Then the new model is compared with the old one without any session. Only when it says every fact,
-goes on saying the same elsewhere and predicts held-out text as well does it become a new checkpoint of the run; the
-old one stays, so it can be undone.
+The long-term adapter of one block grows by a unit for each place of each answer (see ``imprint``); the units it had
+stay as they are, and so does the core. Then the new model is compared with the old one without any session. Only when
+it says every fact, goes on saying the same elsewhere and predicts held-out text as well does it become a new checkpoint
+of the run; the old one stays, so it can be undone.
 """
 
 import copy
@@ -11,7 +11,8 @@ from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from microformer.adapters.session import SessionMemory
 from microformer.checkpoint import Loaded
@@ -19,9 +20,10 @@ from microformer.errors import UserError
 from microformer.model.adapter import Bottleneck
 from microformer.model.block import Block
 from microformer.model.transformer import Transformer
-from microformer.teaching.examples import examples_of, opened_tokens
+from microformer.teaching.examples import fact_example, opened_tokens
 from microformer.teaching.ground import Ground, ground_of
-from microformer.teaching.lesson import Outcome, attempt
+from microformer.teaching.imprint import imprint
+from microformer.teaching.lesson import Outcome
 from microformer.teaching.proof import held_out_losses
 from microformer.teaching.session import Session
 from microformer.teaching.settings import TeachSettings
@@ -31,8 +33,6 @@ from microformer.teaching.verify import recites
 LOCALITY, LOSS_RISE = 0.99, 0.01
 """What has to hold: the likeliest next token stays the same at this share of places of held-out text, whose loss
 rises by no more than this share."""
-
-SLOWLY = TeachSettings(later_rate=0.02, max_steps=1500, settling=300, group=64, rehearsal=32)
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,13 @@ class Consolidated:
 
 
 def consolidate(
-    loaded: Loaded, session: Session, held_out: Tensor, settings: TeachSettings = SLOWLY
+    loaded: Loaded, session: Session, held_out: Tensor, settings: TeachSettings | None = None
 ) -> Generator[Progress, None, Consolidated]:
-    """Train a copy of the long-term adapters on all facts of a session, then compare old and new.
+    """Give a copy of the model units that say all facts of a session, then compare old and new.
 
     ``held_out`` (windows, length + 1): tokens of text that nothing was trained on. Nothing is written; see
-    ``keep_consolidated``. Raises ``UserError`` when there is nothing to move or nowhere to move it to.
+    ``keep_consolidated``. Of ``settings`` only ``margin`` matters. Raises ``UserError`` when there is nothing to move
+    or nowhere to move it to. It may be dropped at any step.
     """
     check_fits(loaded, session)
     if loaded.model.config.adapter_dim == 0:
@@ -92,26 +93,25 @@ def consolidate(
         )
     if not session.facts:
         raise UserError("The session holds no facts yet; teach some before you consolidate.")
-    taught = replace(session, passages=(), known=())
-    examples = [example for item in examples_of(loaded, taught) for example in item]
-    ground = Ground(bare := without_long_term(loaded.model), loaded.tokenizer.end_id)
+    examples = [fact_example(loaded, fact) for fact in session.facts]
     for _ in (reading := ground_of(loaded)).prepare():
         yield Progress("reading", 0, 0, 1, 0, len(examples), session)
-    ground.anchors = reading.anchors  # what the model said with its long-term memory as it was
-    start = replace(long_term_memory(loaded.model), opened=opened_tokens(loaded, examples))
-    held = 0
-    sleeping = attempt(ground, examples, range(len(examples)), start, settings)
+    layer = max(0, loaded.model.config.n_layers - 2)
+    ground = Ground(bare := without_long_term(loaded.model, layer), loaded.tokenizer.end_id)
+    ground.anchors = reading.anchors
+    start = replace(long_term_memory(loaded.model, layer), opened=opened_tokens(loaded, examples))
+    margin, held = (settings or TeachSettings()).margin, 0
+    growing = imprint(ground, examples, start, margin=margin)
     while True:
         try:
-            step = next(sleeping)
+            step = next(growing)
         except StopIteration as end:
             outcome: Outcome = end.value
             break
         held = step.held if step.number else held
         yield Progress("consolidating", step.number, 0, 1, held, len(examples), session)
     del bare
-    model = with_long_term(loaded.model, outcome.memory)
-    new = replace(loaded, model=model)
+    new = replace(loaded, model=with_long_term(loaded.model, outcome.memory))
     said = recites(new, replace(Session.blank(new), facts=session.facts, recited=session.recited))
     return Consolidated(new, compare(loaded, new, sum(said), len(said), held_out))
 
@@ -127,31 +127,37 @@ def compare(old: Loaded, new: Loaded, recited: int, facts: int, held_out: Tensor
     return Check(recited, facts, same / places, *losses)
 
 
-def long_term_memory(model: Transformer) -> SessionMemory:
-    """The long-term adapters in the form of a session's: the same arithmetic in the same place."""
-    adapters = [_adapter(block) for block in model.blocks]
-    down = torch.stack([adapter.down.detach() for adapter in adapters])
-    up = torch.stack([adapter.up.detach() for adapter in adapters])
-    return SessionMemory(tuple(range(len(adapters))), down.clone(), up.clone())
+def long_term_memory(model: Transformer, layer: int) -> SessionMemory:
+    """The long-term adapter of one block in the form of a session's: the same arithmetic in the same place."""
+    adapter = _adapter(model.blocks[layer])
+    return SessionMemory((layer,), adapter.down.detach()[None].clone(), adapter.up.detach()[None].clone())
 
 
-def without_long_term(model: Transformer) -> Transformer:
-    """A copy of the model whose blocks have no long-term adapters."""
+def without_long_term(model: Transformer, layer: int) -> Transformer:
+    """A copy of the model whose block ``layer`` has no long-term adapter."""
     bare = copy.deepcopy(model)
-    for block in bare.blocks:
-        assert isinstance(block, Block)
-        block.long_term = None
+    block = bare.blocks[layer]
+    assert isinstance(block, Block)
+    block.long_term = None
     return bare
 
 
 def with_long_term(model: Transformer, memory: SessionMemory) -> Transformer:
-    """A copy of the model with other long-term adapters, and with the tokens open that they need."""
+    """A copy of the model with another long-term adapter in one block, and with the tokens open that it needs.
+
+    All adapters are as wide as that one then: the others are filled up with units that do nothing.
+    """
+    (layer,), width = memory.layers, memory.down.shape[2]
     changed = copy.deepcopy(model)
+    changed.config = replace(model.config, adapter_dim=width)
     with torch.no_grad():
         for index, block in enumerate(changed.blocks):
             adapter = _adapter(block)
-            adapter.down.copy_(memory.down[index])
-            adapter.up.copy_(memory.up[index])
+            missing = width - adapter.down.shape[1]
+            down, up = F.pad(adapter.down, (0, missing)), F.pad(adapter.up, (0, 0, 0, missing))
+            if index == layer:
+                down, up = memory.down[0], memory.up[0]
+            adapter.down, adapter.up = nn.Parameter(down.clone()), nn.Parameter(up.clone())
         changed.logit_bias.copy_(memory.open_logits(changed.logit_bias))
     return changed.eval()
 

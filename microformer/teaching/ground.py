@@ -92,7 +92,7 @@ class Ground:
 
     def scale(self, first: int) -> float:
         """Root mean square of the activations that the lowest adapter reads; steps are measured by it."""
-        return float(self._lower_of_anchors(first).square().mean().sqrt())
+        return float(self.lower_of_anchors(first).square().mean().sqrt())
 
     def anchor_places(self, count: int, first: int, generator: torch.Generator) -> tuple[Lesson, Base]:
         """About ``count`` places of the anchors, and what the base model says at each."""
@@ -102,11 +102,11 @@ class Ground:
         chosen = torch.randperm(len(self.anchors.tokens), generator=generator)[:wide]
         places = torch.randperm(wide * length, generator=generator)[:count].sort().values
         rows, columns = places // length, places % length
-        lesson = Lesson(self._lower_of_anchors(first)[chosen], rows, columns, torch.zeros(0, dtype=torch.long), first)
+        lesson = Lesson(self.lower_of_anchors(first)[chosen], rows, columns, torch.zeros(0, dtype=torch.long), first)
         at = chosen[rows], columns
         return lesson, Base(self.anchors.likely[at], self.anchors.chances[at])
 
-    def _lower_of_anchors(self, first: int) -> Tensor:
+    def lower_of_anchors(self, first: int) -> Tensor:
         """*Shape:* (rows, length, d_model)."""
         assert self.anchors is not None, "prepare() comes first"
         if first not in self._anchor_lower:

@@ -30,8 +30,8 @@ HELD_OUT = torch.randint(1, 60, (4, 33), generator=torch.Generator().manual_seed
 
 @pytest.fixture(scope="module")
 def slept(loaded: Loaded, taught: Session) -> Consolidated:
-    """``FACTS`` moved into the long-term memory, with nothing held in place: the facts matter here, not the rest."""
-    return finished(consolidate(loaded, taught, HELD_OUT, TeachSettings(drift_weight=0, settling=5)))
+    """``FACTS`` moved into the long-term memory."""
+    return finished(consolidate(loaded, taught, HELD_OUT))
 
 
 def test_the_new_model_says_every_fact_without_a_session(slept: Consolidated) -> None:
@@ -44,19 +44,26 @@ def test_only_the_long_term_adapters_of_a_copy_changed(loaded: Loaded, slept: Co
     assert long_term_hash(loaded.model) == long_term_hash(make_loaded().model)
 
 
-def test_harm_is_found_and_not_kept(loaded: Loaded, taught: Session, slept: Consolidated) -> None:
-    assert slept.check.locality < 0.99
-    assert not slept.check.passed
+def test_old_units_stay_and_new_ones_stand_beside_them(loaded: Loaded, slept: Consolidated) -> None:
+    old, new = (long_term_memory(model, 1) for model in (loaded.model, slept.loaded.model))
+    width = old.down.shape[2]
+    assert torch.equal(new.down[:, :, :width], old.down)
+    assert torch.equal(new.up[:, :width], old.up)
+    assert new.down.shape[2] == slept.loaded.model.config.adapter_dim > width
+
+
+def test_harm_is_found_and_not_kept(taught: Session, slept: Consolidated) -> None:
+    assert slept.check.locality < 0.99  # random letters are not what an untrained model writes, so nothing holds them
     with pytest.raises(UserError, match="is not kept: its next token is the same at"):
         keep_consolidated(slept, taught)
 
 
 def test_long_term_adapters_are_memories_in_another_place(loaded: Loaded, slept: Consolidated) -> None:
     model, tokens = slept.loaded.model, torch.tensor([[0, 5, 9, 12]])
-    memory = long_term_memory(model)
+    memory = long_term_memory(model, 1)
     with torch.inference_mode():
         expected = model(tokens)
-        torch.testing.assert_close(without_long_term(model)(tokens, session=memory), expected)
+        torch.testing.assert_close(without_long_term(model, 1)(tokens, session=memory), expected)
         torch.testing.assert_close(with_long_term(loaded.model, memory)(tokens)[..., :60], expected[..., :60])
 
 
@@ -80,13 +87,15 @@ def test_the_history_shows_it_and_undo_brings_model_and_session_back(tmp_path: P
     save_run(tmp_path / "run")
     old = checkpoint.load(tmp_path / "run")
     session = finished(teach(old, Session.blank(old), FACTS, quick))
-    changed = with_long_term(old.model, replace(long_term_memory(old.model), up=torch.ones(3, 4, 32)))
+    wider = replace(long_term_memory(old.model, 1), down=torch.ones(1, 32, 7), up=torch.ones(1, 7, 32))
+    changed = with_long_term(old.model, wider)
     directory = keep_consolidated(Consolidated(replace(old, model=changed), PASSED), session)
     assert directory.name == "step-21"
     now = checkpoint.load(tmp_path / "run")
     assert now.checkpoint == directory
     assert now.state["consolidated"]["from"] == "step-20"
     assert long_term_hash(now.model) == long_term_hash(changed)
+    assert now.model.config.adapter_dim == 7
     with pytest.raises(UserError, match="another model"):
         open_session(undone := undo_consolidation(tmp_path / "run"), now)
     back = checkpoint.load(tmp_path / "run")
