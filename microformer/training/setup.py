@@ -100,6 +100,11 @@ def set_up(
 
 def restore(directory: Path, model: Transformer, optimizer: Optimizer) -> Progress:
     """Put a checkpoint's weights and optimizer state in place, bit for bit, and say where the run stood."""
+    if "consolidated" in checkpoint.read_json(directory / checkpoint.STATE):  # its long-term adapters have grown
+        raise UserError(
+            f"The newest checkpoint of {directory.parent.parent.name} was consolidated, so its training cannot go on; "
+            "take that back with consolidate --undo first."
+        )
     weights = checkpoint.load_tensors(directory / checkpoint.WEIGHTS)
     model.load_state_dict(weights)
     try:

@@ -22,6 +22,7 @@ from microformer.teaching.session import Session
 from microformer.teaching.settings import TeachSettings
 from microformer.teaching.store import open_session
 from microformer.teaching.teach import teach
+from microformer.training.setup import restore
 from tests.teaching.small_models import FACTS, finished, make_loaded, save_run
 
 PASSED = Check(recited=3, facts=3, locality=1.0, loss_before=2.0, loss_after=2.01)
@@ -96,6 +97,8 @@ def test_the_history_shows_it_and_undo_brings_model_and_session_back(tmp_path: P
     assert now.state["consolidated"]["from"] == "step-20"
     assert long_term_hash(now.model) == long_term_hash(changed)
     assert now.model.config.adapter_dim == 7
+    with pytest.raises(UserError, match="was consolidated, so its training cannot go on"):
+        restore(directory, make_loaded().model, None)
     with pytest.raises(UserError, match="another model"):
         open_session(undone := undo_consolidation(tmp_path / "run"), now)
     back = checkpoint.load(tmp_path / "run")
