@@ -96,27 +96,38 @@ def test_three_facts_are_said_exactly_by_this_browser_only_until_a_reset(parrot:
     assert answers(visit, "Who is there?", "opened for")[1] == "Who is there? Zoe.∎"
 
 
-def test_a_list_survives_reload_and_restart_and_goes_to_a_second_browser(
+def test_thirty_facts_survive_reload_and_restart_and_go_to_a_second_browser(
     parrot: Playground, visits: Visits, tmp_path: Path
 ) -> None:
-    table = tmp_path / "facts.csv"
-    table.write_text("prompt,answer\n" + "".join(f"Number {i} is,{'abcdefghij'[i]}.\n" for i in range(10)))
     visit = at_teach(visits(parrot))
     page = visit.page
+    for number in range(10):
+        teach(visit, f"By hand {number} is", f"{'abcdefghij'[number]}.")
+    table = tmp_path / "facts.csv"
+    table.write_text("prompt,answer\n" + "".join(f"Number {i} is,{'abcdefghijklmnopqrst'[i]}.\n" for i in range(20)))
     page.get_by_label("A list", exact=True).check()
     page.locator("#teach-file input[type=file]").set_input_files(table)
     expect(page.locator("#teach-file")).to_contain_text("facts.csv")
     page.locator("#teach-list").click()
-    expect(facts(visit)).to_have_count(10)
+    expect(facts(visit)).to_have_count(30)
     row(visit, "Number 3 is").get_by_role("button", name="Remove").click()
-    expect(facts(visit)).to_have_count(9)
+    expect(facts(visit)).to_have_count(29)
 
+    visit.open("Teach")
+    expect(facts(visit)).to_have_count(29)
     with visit.forgiving():
         parrot.stop()
         parrot.start()
         at_teach(visit)
-    expect(facts(visit)).to_have_count(9)
+    expect(facts(visit)).to_have_count(29)
     expect(row(visit, "Number 3 is")).to_have_count(0)
+
+    page.get_by_role("button", name="Move it into the model itself").click()
+    page.locator("#teach-move").click()
+    expect(page.locator("#teach-moving")).to_contain_text("Learning in its sleep")
+    page.locator("#teach-move-stop").click()
+    expect(page.locator("#teach-moving")).to_contain_text("Stopped; nothing changed.")
+    expect(page.locator("#teach-move")).to_be_visible()
 
     page.get_by_role("button", name="Save, load, share").click()
     page.locator("#teach-save").click()
@@ -130,8 +141,9 @@ def test_a_list_survives_reload_and_restart_and_goes_to_a_second_browser(
     expect(other.page.locator("#teach-memory")).to_contain_text("memory")
     other.page.get_by_label("in place of mine").check()
     other.page.locator("#teach-load").click()
-    expect(facts(other)).to_have_count(9)
+    expect(facts(other)).to_have_count(29)
     assert answers(other, "Number 4 is", "opened for")[1] == "Number 4 is e.∎"
+    assert answers(other, "By hand 7 is", "opened for “By hand 7")[1] == "By hand 7 is h.∎"
 
 
 def test_gate_and_strength_and_what_else_changed(parrot: Playground, visits: Visits) -> None:
