@@ -2,33 +2,16 @@
 
    `props.value` is {"model", "version"}. `server.talk`, `server.correct` and `server.start_anew` do what they say and
    `server.follow` tells how it stands; all answer with {"turns", "busy"}, see microformer/ui/actions/chat.py. The event
-   "began" fires when a correction is being taught. The prelude defines visitor(). */
+   "began" fires when a correction is being taught. The preludes define visitor() and what
+   parts.js has. */
 
-const find = (name) => element.querySelector(`[data-part="${name}"]`);
 const view = element.querySelector(".chat");
-const made = (tag, className, text = "") => {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  node.textContent = text;
-  return node;
-};
 const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
 const visible = () => !document.hidden && element.offsetParent !== null;
 let nodes = []; // for each turn, the nodes that change
 let correcting = null; // the number of the turn whose correction is being written
 let round = 0; // how often it was begun to follow
 
-const ask = async (name, request = {}) => {
-  try {
-    return await server[name]({ ...request, model: props.value?.model ?? null, visitor: visitor() });
-  } catch (error) {
-    return { error: "The server cannot be reached at the moment; try again." };
-  }
-};
-const say = (sentence) => {
-  find("error").textContent = sentence;
-  find("error").hidden = !sentence;
-};
 const button = (label, press, main = false) => {
   const node = made("button", `taught-button${main ? " main" : ""}`, label);
   node.type = "button";

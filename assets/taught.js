@@ -3,29 +3,12 @@
    `props.value` is {"model", "version"}; another version means that the list may have changed. `server.taught` answers
    with the rows, `server.change`, `server.remove` and `server.remove_passage` begin a lesson and `server.put_aside`
    ends at once; see microformer/ui/actions/lists.py. The event "began" fires when a lesson was begun here, "changed"
-   when something else was. The prelude defines visitor(). */
+   when something else was. The preludes define visitor() and what
+   parts.js has. */
 
-const find = (name) => element.querySelector(`[data-part="${name}"]`);
 const view = element.querySelector(".taught");
-const made = (tag, className, text = "") => {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  node.textContent = text;
-  return node;
-};
 let asked = 0; // the number of the latest question: answers to older ones are not shown
 
-const ask = async (name, request) => {
-  try {
-    return await server[name]({ ...request, model: props.value?.model ?? null, visitor: visitor() });
-  } catch (error) {
-    return { error: "The server cannot be reached at the moment; try again." };
-  }
-};
-const say = (sentence) => {
-  find("error").textContent = sentence;
-  find("error").hidden = !sentence;
-};
 const act = async (name, request, event) => {
   say("");
   const answer = await ask(name, request);

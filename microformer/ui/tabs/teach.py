@@ -64,59 +64,59 @@ def _build_lesson(page: Page) -> dict[str, Any]:
     gr.Markdown("### Teach it something")
     model = gr.Dropdown([], label="Model", elem_id="teach-model", filterable=False, elem_classes=page.term("run"))
     way = gr.Radio(WAYS, value="fact", label="How", elem_id="teach-way", elem_classes="stacked")
-    panels = {}
-    with gr.Column(elem_classes="panel") as panels["fact"]:
-        prompt = gr.Textbox(
-            label="Prompt",
-            placeholder="What colour is Zoë's kite?",
-            lines=1,
-            max_lines=6,
-            elem_id="teach-prompt",
-            elem_classes=page.term("prompt"),
-        )
-        answer = gr.Textbox(
-            label="The answer it shall give",
-            placeholder="Zoë's kite is red.",
-            lines=1,
-            max_lines=6,
-            elem_id="teach-answer",
-            elem_classes=page.term("fact"),
-        )
-        with gr.Row():
-            teach_button = gr.Button(
-                "Teach", variant="primary", elem_id="teach-teach", interactive=False, scale=2, min_width=120
-            )
-            ask = gr.Button("Ask", elem_id="teach-ask", interactive=False, scale=1, min_width=100)
-    with gr.Column(visible=False, elem_classes="panel") as panels["list"]:
-        gr.Markdown(LIST_HELP, elem_classes="quiet")
-        uploaded = gr.File(
-            label="A list of facts", file_types=[".jsonl", ".json", ".csv", ".tsv"], elem_id="teach-file", height=130
-        )
-        teach_list = gr.Button("Teach the list", variant="primary", elem_id="teach-list", interactive=False)
-    with gr.Column(visible=False, elem_classes="panel") as panels["passage"]:
-        gr.Markdown(PASSAGE_HELP, elem_classes="quiet")
-        passage = gr.Textbox(label="Passage", lines=7, max_lines=12, elem_id="teach-passage")
-        teach_passage = gr.Button("Teach the passage", variant="primary", elem_id="teach-text", interactive=False)
-    with gr.Column(visible=False, elem_classes="panel") as panels["chat"]:
-        talk = conversation(page)
+    with gr.Column(elem_classes="panel") as fact:
+        parts = _build_fact(page)
+    with gr.Column(visible=False, elem_classes="panel") as many:
+        parts |= _build_list()
+    with gr.Column(visible=False, elem_classes="panel") as passage:
+        parts |= _build_passage()
+    with gr.Column(visible=False, elem_classes="panel") as chat:
+        parts["talk"] = conversation(page)
     progress = progress_bar(page, lessons.progress, elem_id="teach-progress", label="Progress of the lesson")
     stop = gr.Button("Stop the lesson", size="sm", visible=False, elem_id="teach-stop")
-    return {
-        "model": model,
-        "way": way,
-        "panels": panels,
-        "prompt": prompt,
-        "answer": answer,
-        "teach": teach_button,
-        "ask": ask,
-        "uploaded": uploaded,
-        "teach_list": teach_list,
-        "passage": passage,
-        "teach_passage": teach_passage,
-        "talk": talk,
-        "progress": progress,
-        "stop": stop,
-    }
+    panels = {"fact": fact, "list": many, "passage": passage, "chat": chat}
+    return {"model": model, "way": way, "panels": panels, "progress": progress, "stop": stop, **parts}
+
+
+def _build_fact(page: Page) -> dict[str, Any]:
+    prompt = gr.Textbox(
+        label="Prompt",
+        placeholder="What colour is Zoë's kite?",
+        lines=1,
+        max_lines=6,
+        elem_id="teach-prompt",
+        elem_classes=page.term("prompt"),
+    )
+    answer = gr.Textbox(
+        label="The answer it shall give",
+        placeholder="Zoë's kite is red.",
+        lines=1,
+        max_lines=6,
+        elem_id="teach-answer",
+        elem_classes=page.term("fact"),
+    )
+    with gr.Row():
+        teach_button = gr.Button(
+            "Teach", variant="primary", elem_id="teach-teach", interactive=False, scale=2, min_width=120
+        )
+        ask = gr.Button("Ask", elem_id="teach-ask", interactive=False, scale=1, min_width=100)
+    return {"prompt": prompt, "answer": answer, "teach": teach_button, "ask": ask}
+
+
+def _build_list() -> dict[str, Any]:
+    gr.Markdown(LIST_HELP, elem_classes="quiet")
+    uploaded = gr.File(
+        label="A list of facts", file_types=[".jsonl", ".json", ".csv", ".tsv"], elem_id="teach-file", height=130
+    )
+    teach_list = gr.Button("Teach the list", variant="primary", elem_id="teach-list", interactive=False)
+    return {"uploaded": uploaded, "teach_list": teach_list}
+
+
+def _build_passage() -> dict[str, Any]:
+    gr.Markdown(PASSAGE_HELP, elem_classes="quiet")
+    passage = gr.Textbox(label="Passage", lines=7, max_lines=12, elem_id="teach-passage")
+    teach_passage = gr.Button("Teach the passage", variant="primary", elem_id="teach-text", interactive=False)
+    return {"passage": passage, "teach_passage": teach_passage}
 
 
 def _build_answers(page: Page) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def conversation(page: Page) -> gr.HTML:
     return gr.HTML(
         None,
         html_template=CHAT,
-        js_on_load=VISITOR_JS + (live_chart.ASSETS / "chat.js").read_text(encoding="utf-8"),
+        js_on_load=_script("chat.js"),
         server_functions=[page.server(function) for function in functions],
         elem_id="teach-chat",
         apply_default_css=False,
@@ -70,11 +70,16 @@ def taught_table(page: Page) -> gr.HTML:
     return gr.HTML(
         None,
         html_template=TAUGHT,
-        js_on_load=VISITOR_JS + (live_chart.ASSETS / "taught.js").read_text(encoding="utf-8"),
+        js_on_load=_script("taught.js"),
         server_functions=[page.server(function) for function in functions],
         elem_id="teach-taught",
         apply_default_css=False,
     )
+
+
+def _script(name: str) -> str:
+    """A widget's script behind what it builds on."""
+    return VISITOR_JS + "".join((live_chart.ASSETS / one).read_text(encoding="utf-8") for one in ("parts.js", name))
 
 
 def chances_html(chances: "Sequence[TokenChance]", seconds: float) -> str:
