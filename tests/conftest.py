@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from microformer.model.config import ModelConfig
 
 torch.set_num_threads(1)
+# The same examples every time, so that a change is judged by what it changes; explore with --hypothesis-profile=default.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def linear(done: float, floor: float) -> float:
 
 def wsd(done: float, floor: float, decay: float = 0.3) -> float:
     """Warm-up, stable, decay: constant, then a line down over the last ``decay`` of the run (arXiv:2404.06395)."""
-    return linear(max(0.0, done - (1 - decay)) / decay, floor)
+    return linear(min(1.0, max(0.0, done - (1 - decay)) / decay), floor)
 
 
 def one_cycle(done: float, floor: float, peak: float = 0.3) -> float:

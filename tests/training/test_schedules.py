@@ -13,6 +13,11 @@ def test_factor_stays_between_zero_and_one(schedule: str, done: float, floor: fl
     assert 0 <= SHAPES[schedule](done, floor) <= 1 + 1e-9
 
 
+@pytest.mark.parametrize("schedule", SHAPES)
+def test_factor_is_no_less_than_zero_at_the_very_end(schedule: str) -> None:
+    assert SHAPES[schedule](1.0, 0.0) >= 0
+
+
 @pytest.mark.parametrize("schedule", FALLING)
 def test_ends_at_the_floor(schedule: str) -> None:
     assert SHAPES[schedule](1.0, 0.1) == pytest.approx(0.1)
