@@ -14,7 +14,7 @@ from hypothesis import settings
 from microformer.model.config import ModelConfig
 
 torch.set_num_threads(1)
-# The same examples every time, so that a change is judged by what it changes; explore with --hypothesis-profile=default.
+# The same examples every time, so that a change is judged by what it changes (--hypothesis-profile=default explores).
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
