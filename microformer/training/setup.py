@@ -14,10 +14,8 @@ from microformer.data.datasets import Dataset
 from microformer.data.tokenizers import load_tokenizer
 from microformer.errors import UserError
 from microformer.files import free_bytes
-from microformer.model.config import ModelConfig
 from microformer.model.profile import parameters_by_part
 from microformer.model.transformer import NEVER_SEEN, Transformer
-from microformer.settings import from_dict
 from microformer.tasks import LanguageModelling, Task
 from microformer.training import fabric
 from microformer.training.config import RunConfig, TrainConfig
@@ -173,8 +171,7 @@ def _resolve_model(
             raise UserError(
                 f"{init} has another tokenizer than the dataset; prepare the dataset with --tokenizer {init}."
             )
-        before = from_dict(ModelConfig, loaded.config["model"], where="model.")
-        shape, given = dataclasses.replace(before, dropout=shape.dropout), loaded.model
+        shape, given = dataclasses.replace(loaded.model.config, dropout=shape.dropout), loaded.model
     return dataclasses.replace(config, model=shape), given
 
 
