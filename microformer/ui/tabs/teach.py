@@ -64,13 +64,13 @@ def _build_lesson(page: Page) -> dict[str, Any]:
     gr.Markdown("### Teach it something")
     model = gr.Dropdown([], label="Model", elem_id="teach-model", filterable=False, elem_classes=page.term("run"))
     way = gr.Radio(WAYS, value="fact", label="How", elem_id="teach-way", elem_classes="stacked")
-    with gr.Column(elem_classes="panel") as fact:
+    with gr.Column(elem_classes="part") as fact:
         parts = _build_fact(page)
-    with gr.Column(visible=False, elem_classes="panel") as many:
+    with gr.Column(visible=False, elem_classes="part") as many:
         parts |= _build_list()
-    with gr.Column(visible=False, elem_classes="panel") as passage:
+    with gr.Column(visible=False, elem_classes="part") as passage:
         parts |= _build_passage()
-    with gr.Column(visible=False, elem_classes="panel") as chat:
+    with gr.Column(visible=False, elem_classes="part") as chat:
         parts["talk"] = conversation(page)
     progress = progress_bar(page, lessons.progress, elem_id="teach-progress", label="Progress of the lesson")
     stop = gr.Button("Stop the lesson", size="sm", visible=False, elem_id="teach-stop")
