@@ -53,6 +53,7 @@ class Ground:
         self._model = weakref.ref(model)  # the registry below must not keep the model in memory
         self.end_id = end_id
         self.anchors: Anchors | None = None
+        self._sampling: Generator[None, None, Anchors] | None = None
         self._kept: OrderedDict[tuple[int, tuple[int, ...]], Tensor] = OrderedDict()
         self._numbers = 0
         self._anchor_lower: dict[int, Tensor] = {}
@@ -64,9 +65,18 @@ class Ground:
         return model
 
     def prepare(self) -> Generator[None, None, Anchors]:
-        """Sample the anchors if that has not been done; yields while it takes."""
-        if self.anchors is None:
-            self.anchors = yield from sample_anchors(self.model, self.end_id)
+        """Sample the anchors if that has not been done; yields while it takes. Two who prepare share the work."""
+        while self.anchors is None:
+            self._sampling = self._sampling or sample_anchors(self.model, self.end_id)
+            try:
+                next(self._sampling)
+            except StopIteration as end:
+                self.anchors, self._sampling = end.value, None
+            except BaseException:
+                self._sampling = None
+                raise
+            else:
+                yield
         return self.anchors
 
     def lesson(self, examples: Sequence[Example], first: int) -> Lesson:

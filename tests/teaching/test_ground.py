@@ -1,5 +1,6 @@
 """What is kept of the frozen base gives the same as reading everything anew."""
 
+import itertools
 from dataclasses import replace
 
 import torch
@@ -90,3 +91,19 @@ def test_the_ground_of_a_model_goes_with_it() -> None:
     assert ground_of(one) is ground
     del one
     assert ground._model() is None
+
+
+def test_two_who_prepare_share_the_work(loaded: Loaded) -> None:
+    ground = Ground(loaded.model, loaded.tokenizer.end_id)
+    alone = sum(1 for _ in Ground(loaded.model, loaded.tokenizer.end_id).prepare())
+    first, second = ground.prepare(), ground.prepare()
+    steps = 0
+    for one in itertools.cycle((first, second)):
+        try:
+            next(one)
+        except StopIteration:
+            break
+        steps += 1
+    assert steps == alone
+    assert ground.anchors is not None
+    assert list(second) == list(first) == []

@@ -3,11 +3,11 @@
 What was learnt is written to disk by the engine's thread, group by group, so a closed page loses nothing.
 """
 
+import contextlib
 import logging
 import secrets
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,20 @@ def begin(
         if memories.own.id is None:
             workspace.sessions.check_room(visitor)
         return start(workspace, visitor, speaker, Lesson(kind, model, memories.own.session, fact), steps)
+
+
+def get_ready(workspace: Workspace, visitor: Visitor, model: Any) -> None:
+    """Have the model write what the first lesson will need while a person is still typing; it is there for everybody.
+
+    It takes some seconds. A lesson that comes sooner goes on with it.
+    """
+    from microformer.teaching.ground import ground_of
+
+    speaker = models.speaker_of(workspace, visitor, model)
+    ground = ground_of(speaker.loaded)
+    if ground.anchors is None:
+        with contextlib.suppress(UserError):  # others have begun it often enough
+            speaker.engine.run(ground.prepare())
 
 
 def start(
@@ -200,7 +214,7 @@ def _learn(
 ) -> Generator[Any, None, "Session"]:
     """The job: learn, keep what was learnt, let the model recite it, and look at the base model again."""
     began, done = time.perf_counter(), 0
-    with closing(make(loaded, lesson.before)) as steps:
+    with contextlib.closing(make(loaded, lesson.before)) as steps:
         while True:
             try:
                 now = next(steps)

@@ -219,6 +219,7 @@ def _wire_arrival(page: Page, parts: Parts) -> None:
         watched = gr.skip() if lesson is None or lesson.done else lesson.key
         if model is None:
             return [*chosen, watched, *[gr.skip()] * len(_after_outputs(parts))]
+        lessons.get_ready(workspace, visitor, model)
         return [*chosen, watched, *_after(workspace, visitor, model, manner)]
 
     inputs = [page.last_model, parts.model, *parts.manner]

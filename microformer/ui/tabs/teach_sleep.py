@@ -110,14 +110,20 @@ def about_html(now: sleep.Standing) -> str:
 def figures_html(numbers: Mapping[str, Any]) -> str:
     """How the check of a move went. ``numbers`` are those of ``teaching.consolidate.Check``, and what
     ``teaching.history`` adds once the new model is kept."""
+    from microformer.teaching.consolidate import LOCALITY, LOSS_RISE
+
     rise = numbers["loss_after"] / numbers["loss_before"] - 1
     rows = [
         ("Facts it says without the second memory", f"{numbers['recited']} of {numbers['facts']}", "all"),
-        ("Next token the same, on text it never saw", f"{100 * numbers['locality']:.1f} %", "99 % or more"),
+        (
+            "Next token the same, on text it never saw",
+            f"{100 * numbers['locality']:.1f} %",
+            f"{100 * LOCALITY:g} % or more",
+        ),
         (
             f"Loss on that text{question_mark('loss')}",
             f"{numbers['loss_before']:.3f} → {numbers['loss_after']:.3f} ({100 * rise:+.2f} %)",
-            "+1 % or less",
+            f"{100 * LOSS_RISE:+g} % or less",
         ),
     ]
     body = "".join(f'<tr><th scope="row">{name}</th><td>{is_}</td><td>{needs}</td></tr>' for name, is_, needs in rows)
