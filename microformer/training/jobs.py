@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -27,6 +28,16 @@ KEPT_VARIABLES = (
 """What a trainer sees of the app's environment. Tokens and keys are not among it."""
 
 
+@dataclass(frozen=True)
+class Child:
+    """A trainer that was started here for the run in ``path``. ``queued`` is when that had been put into the queue: a
+    trainer that begins writes a later status, and so does a person who resumes the run once it has stopped."""
+
+    path: Path
+    process: subprocess.Popen[bytes]
+    queued: float
+
+
 class Supervisor:
     """Starts queued runs below ``home/runs``. ``start`` does so in the background; ``tick`` once, at the caller's.
 
@@ -39,7 +50,7 @@ class Supervisor:
         self._turn = threading.RLock()
         self._wake, self._closed = threading.Event(), threading.Event()
         self._ours = FileLock(self.runs / ".supervisor.lock", thread_local=False)
-        self._child: tuple[Path, subprocess.Popen[bytes]] | None = None
+        self._child: Child | None = None
         self._thread: threading.Thread | None = None
 
     def add(self, path: Path, config: RunConfig, data: Path) -> None:
@@ -70,7 +81,7 @@ class Supervisor:
                 run.write_status("stopped", status.step, "Stopped before it began.")
                 if self._starting(run.path):  # it does not read requests yet
                     assert self._child is not None
-                    self._child[1].terminate()
+                    self._child.process.terminate()
 
     def place(self, path: Path) -> int | None:
         """A waiting run's place in the queue, the next being 1; ``None`` for one that does not wait."""
@@ -157,26 +168,28 @@ class Supervisor:
         if hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, child.pid, 5)
-        self._child = (run.path, child)
-        threading.Thread(target=self._wait_for, args=(child,), name="trainer", daemon=True).start()
+        self._child = Child(run.path, child, run.written_status().updated)
+        threading.Thread(target=self._wait_for, args=(self._child,), name="trainer", daemon=True).start()
         return True
 
-    def _wait_for(self, child: subprocess.Popen[bytes]) -> None:
-        child.wait()
+    def _wait_for(self, child: "Child") -> None:
+        child.process.wait()
         self._wake.set()
+        self.learn_speed(Run(child.path))
 
     def _reap(self) -> None:
         """Forget a trainer that has ended; one that could not even begin is told of as failed."""
-        if self._child is None or self._child[1].poll() is None:
+        if self._child is None or self._child.process.poll() is None:
             return
-        (path, child), self._child = self._child, None
-        run = Run(path)
-        self.learn_speed(run)
-        if path.is_dir() and run.written_status().state == "queued" and not run.alive():
-            run.write_status("failed", 0, _last_line(path / LOG) or f"The trainer ended with {child.returncode}.")
+        child, self._child = self._child, None
+        run, path = Run(child.path), child.path
+        status = run.written_status()
+        if path.is_dir() and (status.state, status.updated) == ("queued", child.queued) and not run.alive():
+            code = child.process.returncode
+            run.write_status("failed", 0, _last_line(path / LOG) or f"The trainer ended with {code}.")
 
     def _starting(self, path: Path) -> bool:
-        return self._child is not None and self._child[0] == path and self._child[1].poll() is None
+        return self._child is not None and self._child.path == path and self._child.process.poll() is None
 
     def _is_waiting(self, run: Run) -> bool:
         return run.exists() and not self._starting(run.path) and run.written_status().state == "queued"

@@ -94,6 +94,21 @@ def test_one_run_at_a_time_and_the_next_when_it_is_done(
 
 
 @pytest.mark.slow
+def test_a_run_resumed_the_moment_it_ended_is_not_taken_for_one_that_could_not_begin(
+    supervisor: Supervisor, dataset: Path, make_run_config: Make
+) -> None:
+    path = supervisor.runs / "quick"
+    supervisor.add(path, make_run_config(max_steps=3), dataset)
+    assert supervisor.tick() is not None
+    child = supervisor._child
+    assert child is not None
+    wait_until(lambda: child.process.poll() is not None)
+    supervisor.resume(path)  # before the supervisor has looked
+    assert supervisor.tick() is not None, "it begins again"
+    wait_until(lambda: Run(path).status().state == "finished")
+
+
+@pytest.mark.slow
 def test_a_run_outlives_the_supervisor_and_another_one_can_stop_and_resume_it(
     supervisor: Supervisor, dataset: Path, make_run_config: Make
 ) -> None:

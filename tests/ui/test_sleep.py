@@ -32,7 +32,7 @@ def model(workspace: Workspace, ada: Visitor) -> str:
 def moved(workspace: Workspace, visitor: Visitor, model: str) -> None:
     """Move what was taught, with another model's long-term adapters in place of learnt ones."""
     loaded = models.speaker_of(workspace, visitor, model).loaded
-    memory = replace(long_term_memory(loaded.model), up=torch.ones(3, 4, 32))
+    memory = replace(long_term_memory(loaded.model, 1), up=torch.ones(1, 4, 32))
     changed = replace(loaded, model=with_long_term(loaded.model, memory))
     keep_consolidated(Consolidated(changed, PASSED), memories.memories_of(workspace, visitor, loaded).own.session)
 

@@ -111,7 +111,7 @@ def test_a_reset_gives_the_base_back_and_can_be_undone(workspace: Workspace, ada
         (Manner(strength=0), "strength is 0"),
         (Manner(gate="off"), "held shut"),
         (Manner(gate="on"), "held open"),
-        (Manner(strength=0.5), "50 %"),
+        (Manner(strength=0.95), "95 %"),
     ],
 )
 def test_gate_and_strength_decide_and_it_is_told_how(
