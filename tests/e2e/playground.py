@@ -194,3 +194,20 @@ def _read_lines(process: "subprocess.Popen[str]", lines: "queue.Queue[str]") -> 
         for line in process.stdout:
             lines.put(line)
     lines.put("")
+
+
+def type_number(page: Page, widget: str, value: str) -> None:
+    """Type a number into a slider's box or a number field, and leave it so that it counts.
+
+    A widget that has just come into sight may set its first value once more over what was typed.
+    """
+    field = page.locator(f"{widget} input[type=number]")
+    for patience in (3_000, 3_000, PATIENCE):
+        field.fill(value)
+        field.blur()
+        try:
+            expect(field).to_have_value(value, timeout=patience)
+            return
+        except AssertionError:
+            if patience == PATIENCE:
+                raise

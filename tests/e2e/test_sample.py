@@ -15,7 +15,7 @@ from microformer.model.transformer import Transformer
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.run_directory import Run
 from tests.conftest import make_config
-from tests.e2e.playground import Playground, Visit
+from tests.e2e.playground import Playground, Visit, type_number
 
 Visits = Callable[..., Visit]
 NAME = "endless"
@@ -57,10 +57,7 @@ def arrive(visit: Visit) -> Page:
 
 def number(page: Page, name: str, value: str) -> None:
     """Type into the number box of a setting and leave it."""
-    field = page.locator(f"#sample-{name} input[type=number]")
-    field.fill(value)
-    field.blur()
-    expect(field).to_have_value(value)
+    type_number(page, f"#sample-{name}", value)
 
 
 def write(page: Page) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.playground import PATIENCE, Playground, Visit
+from tests.e2e.playground import PATIENCE, Playground, Visit, type_number
 from tests.hub.hub_server import HubServer
 
 LONG = 3 * PATIENCE
@@ -105,7 +105,7 @@ def sample(visit: Visit) -> str:
     visit.turn_to("Sample")
     choose(page, "#sample-model", "My walk")
     page.locator("#sample-prompt textarea").fill("The dog")
-    number(page, "#sample-max_tokens", "1000")
+    type_number(page, "#sample-max_tokens", "1000")
     page.locator("#sample-write").click()
     stream = page.locator("#sample-view .mf-stream")
     tokens = page.locator("#sample-view .mf-token")
@@ -174,8 +174,8 @@ def share(visit: Visit, hub: HubServer, written: str) -> None:
 def write_from_seed(page: Page) -> str:
     """Sixty tokens after "The dog" from the seed; waits until they are all there."""
     page.locator("#sample-prompt textarea").fill("The dog")
-    number(page, "#sample-max_tokens", "60")
-    number(page, "#sample-seed", SEED)
+    type_number(page, "#sample-max_tokens", "60")
+    type_number(page, "#sample-seed", SEED)
     expect(page.get_by_label("Draw a new seed each time")).not_to_be_checked()
     before = page.locator("#sample-view .mf-text")
     if before.count():
@@ -193,14 +193,6 @@ def choose(page: Page, dropdown: str, name: str) -> None:
     field.click()
     page.get_by_role("option", name=name, exact=True).click()
     expect(field).to_have_value(name)
-
-
-def number(page: Page, widget: str, value: str) -> None:
-    """Type a number into a slider's box or a number field, and leave it so that it counts."""
-    field = page.locator(f"{widget} input[type=number]")
-    field.fill(value)
-    field.blur()
-    expect(field).to_have_value(value)
 
 
 def state(page: Page, name: str) -> None:
