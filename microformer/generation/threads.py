@@ -22,5 +22,4 @@ def threads(count: int) -> Iterator[None]:
 
 def threads_for(weights: int, tokens: int) -> contextlib.AbstractContextManager[None]:
     """Let one thread alone read ``tokens`` tokens with a model of ``weights`` weights, if that is the faster way."""
-    usual = torch.get_num_threads()
-    return contextlib.nullcontext() if weights * tokens >= WORTH_SHARING else threads(min(usual, 1))
+    return contextlib.nullcontext() if weights * tokens >= WORTH_SHARING else threads(1)

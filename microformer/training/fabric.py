@@ -7,6 +7,7 @@ run on one device never imports it. On a CPU, ``ddp`` works and is tested; what 
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,14 @@ def fabric_arguments(training: TrainConfig) -> dict[str, Any]:
         "strategy": "ddp" if training.strategy == "auto" else training.strategy,
         "precision": {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}.get(training.precision, "32-true"),
     }
+
+
+def agreed(training: TrainConfig) -> TrainConfig:
+    """The same settings with a precision that needs no measuring, so that all processes come to the same: bf16 on GPUs,
+    fp32 on CPUs, unless one was asked for."""
+    if training.precision != "auto":
+        return training
+    return replace(training, precision="bf16" if find_device(training.device).type == "cuda" else "fp32")
 
 
 def launch(training: TrainConfig) -> "Fabric":

@@ -74,10 +74,10 @@ def set_up(
     config, given = _resolve_model(config, dataset, run, init)
     device = find_device(config.training.device)
     check_memory(config, device)
+    if fabric.wanted(config.training):
+        config = dataclasses.replace(config, training=fabric.agreed(config.training))
     config = _resolve_auto(config, run, device, report)
     together = fabric.launch(config.training) if fabric.wanted(config.training) else None
-    if together is not None:
-        config = together.broadcast(config)  # what the first process measured is what all of them do
     model = _build_model(config, dataset, given)
     precision = config.training.precision
     runtime: Runtime

@@ -93,6 +93,11 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(changes: dict[str, Any], s
         fabric.fabric_arguments(TrainConfig(device="cpu", **changes))
 
 
+def test_no_process_measures_which_precision_is_faster() -> None:
+    assert fabric.agreed(TrainConfig(device="cpu", devices=2)).precision == "fp32"
+    assert fabric.agreed(TrainConfig(device="cpu", devices=2, precision="bf16")).precision == "bf16"
+
+
 def test_one_process_is_the_first_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "1")
     assert fabric.is_main(TrainConfig())
