@@ -189,7 +189,8 @@ def _resolve_auto(config: RunConfig, run: Run, device: torch.device, report: Cal
     # Compiled, a 4 x 192 model was measured to take 1.7 times as long: the compiler's code is not done in lanes.
     compiled = "off" if training.compile == "auto" else training.compile
     millions = sum(parameters_by_part(config.model).values()) / 1e6
-    threads = "" if device.type == "cuda" else f" with {torch.get_num_threads()} threads"
+    count = torch.get_num_threads()
+    threads = "" if device.type == "cuda" else f" with {count} thread{'s' if count > 1 else ''}"
     report(f"{millions:.2f} million parameters on {device.type}{threads}; precision {why}; compile {compiled}.")
     return dataclasses.replace(config, training=dataclasses.replace(training, precision=precision, compile=compiled))
 

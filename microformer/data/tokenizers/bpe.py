@@ -86,9 +86,7 @@ class BPETokenizer(Tokenizer):
 
         Without a ``vocab_size``, it is ``DEFAULT_VOCAB_SIZE``, or as many as the texts support.
         """
-        wanted = DEFAULT_VOCAB_SIZE if vocab_size is None else vocab_size
-        if not MIN_VOCAB_SIZE <= wanted <= MAX_VOCAB_SIZE:
-            raise UserError(f"A BPE vocabulary has {MIN_VOCAB_SIZE} to {MAX_VOCAB_SIZE:,} tokens, not {wanted:,}.")
+        wanted = wanted_size("BPE", vocab_size, MIN_VOCAB_SIZE)
         learner = tokenizers.Tokenizer(models.BPE())
         learner.pre_tokenizer = _pre_tokenizer("gpt2")
         trainer = trainers.BpeTrainer(
@@ -100,11 +98,7 @@ class BPETokenizer(Tokenizer):
         learner.train_from_iterator(documents(texts), trainer)
         learned = json.loads(learner.to_str())["model"]
         tokens = sorted(learned["vocab"], key=lambda token: learned["vocab"][token])
-        if vocab_size is not None and len(tokens) < vocab_size:
-            raise UserError(
-                f"The text supports at most {len(tokens):,} BPE tokens, not {vocab_size:,}; choose a vocabulary "
-                f"of {len(tokens):,} or less, or more text."
-            )
+        refuse_too_few("BPE", len(tokens), vocab_size)
         return cls(tokens, [(left, right) for left, right in learned["merges"]])
 
     def encode_array(self, text: str) -> np.ndarray:
@@ -148,6 +142,23 @@ def _pre_tokenizer(splitter: str) -> pre_tokenizers.PreTokenizer:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
+
+
+def wanted_size(kind: str, vocab_size: int | None, least: int) -> int:
+    """The vocabulary size to learn; ``UserError`` for one that cannot be."""
+    wanted = DEFAULT_VOCAB_SIZE if vocab_size is None else vocab_size
+    if not least <= wanted <= MAX_VOCAB_SIZE:
+        raise UserError(f"A {kind} vocabulary has {least} to {MAX_VOCAB_SIZE:,} tokens, not {wanted:,}.")
+    return wanted
+
+
+def refuse_too_few(kind: str, found: int, vocab_size: int | None) -> None:
+    """Raise ``UserError`` where a text gave fewer tokens than were asked for."""
+    if vocab_size is not None and found < vocab_size:
+        raise UserError(
+            f"The text supports at most {found:,} {kind} tokens, not {vocab_size:,}; choose a vocabulary of {found:,} "
+            "or less, or more text."
+        )
 
 
 def documents(texts: Iterable[str]) -> Iterator[str]:

@@ -13,9 +13,15 @@ import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
 from microformer.data.tokenizers.base import END_ID, END_OF_TEXT, Tokenizer, valid_text
-from microformer.data.tokenizers.bpe import BYTE_OF_SYMBOL, BYTE_SYMBOLS, DEFAULT_VOCAB_SIZE, MAX_VOCAB_SIZE, documents
+from microformer.data.tokenizers.bpe import (
+    BYTE_OF_SYMBOL,
+    BYTE_SYMBOLS,
+    MAX_VOCAB_SIZE,
+    documents,
+    refuse_too_few,
+    wanted_size,
+)
 from microformer.data.tokenizers.words import WordEncoder
-from microformer.errors import UserError
 
 CONTINUES = "…"
 """Stands before a piece that continues a word. BERT writes ##, which here could be two typed characters."""
@@ -50,11 +56,7 @@ class WordPieceTokenizer(Tokenizer):
 
         Without a ``vocab_size``, it is ``DEFAULT_VOCAB_SIZE``, or as many as the texts support.
         """
-        wanted = DEFAULT_VOCAB_SIZE if vocab_size is None else vocab_size
-        if not MIN_VOCAB_SIZE <= wanted <= MAX_VOCAB_SIZE:
-            raise UserError(
-                f"A WordPiece vocabulary has {MIN_VOCAB_SIZE} to {MAX_VOCAB_SIZE:,} tokens, not {wanted:,}."
-            )
+        wanted = wanted_size("WordPiece", vocab_size, MIN_VOCAB_SIZE)
         # Given as special tokens, the bytes get the first ids in this order; else ties would be broken by chance.
         first = [END_OF_TEXT, *BYTE_SYMBOLS, *(CONTINUES + symbol for symbol in BYTE_SYMBOLS)]
         learner = tokenizers.Tokenizer(models.WordPiece(unk_token=END_OF_TEXT))
@@ -67,11 +69,7 @@ class WordPieceTokenizer(Tokenizer):
         )
         learner.train_from_iterator(documents(texts), trainer)
         learned = json.loads(learner.to_str())["model"]["vocab"]
-        if vocab_size is not None and len(learned) < vocab_size:
-            raise UserError(
-                f"The text supports at most {len(learned):,} WordPiece tokens, not {vocab_size:,}; choose a vocabulary "
-                f"of {len(learned):,} or less, or more text."
-            )
+        refuse_too_few("WordPiece", len(learned), vocab_size)
         return cls(sorted(learned, key=learned.__getitem__))
 
     def encode_array(self, text: str) -> np.ndarray:
