@@ -14,7 +14,7 @@ from microformer.errors import UserError
 from microformer.model.config import ModelConfig
 from microformer.model.profile import profile
 from microformer.model.transformer import Transformer
-from microformer.tasks import LanguageModelling
+from microformer.tasks import Batch, LanguageModelling
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.optimizers import make_optimizer
 from microformer.training.precision import choose_precision
@@ -131,7 +131,7 @@ def _try(shape: ModelConfig, training: TrainConfig) -> float:
     best, began = float("inf"), time.perf_counter()
     for _ in range(5):
         start = time.perf_counter()
-        float(runtime.learn(LanguageModelling(), tokens, tokens, parts=1, seed=0))  # waits for a GPU
+        float(runtime.learn(LanguageModelling(), Batch(tokens, tokens), parts=1, seed=0))  # waits for a GPU
         best = min(best, time.perf_counter() - start)
         if time.perf_counter() - began > TRIAL_SECONDS / 2:
             break

@@ -11,7 +11,7 @@ from microformer.data.counting import token_counts
 from microformer.data.datasets import Dataset
 from microformer.model.memory import Memory
 from microformer.model.transformer import Transformer
-from microformer.tasks import Evaluation, LanguageModelling, Task, summarise
+from microformer.tasks import Batch, Evaluation, LanguageModelling, Task, summarise
 
 
 def evaluate(
@@ -39,7 +39,7 @@ def evaluate(
     nats, tokens = torch.zeros((), dtype=torch.float64, device=device), 0
     with evaluating(model), torch.inference_mode():
         for inputs, targets in windows:
-            summed, count = task.total(called, inputs.to(device), targets.to(device))
+            summed, count = task.total(called, Batch(inputs, targets).to(device))
             nats += summed
             tokens += count
     return summarise(float(nats), tokens, dataset.val_bytes * tokens / max(len(dataset.val) - 1, 1))

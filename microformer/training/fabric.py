@@ -18,7 +18,7 @@ from microformer import checkpoint
 from microformer.errors import UserError
 from microformer.model.dropout import chance_from
 from microformer.model.transformer import Transformer
-from microformer.tasks import Task
+from microformer.tasks import Batch, Task
 from microformer.training.config import TrainConfig
 from microformer.training.optimizers import Optimizer
 from microformer.training.runtime import find_device, shrink
@@ -107,16 +107,16 @@ class FabricRuntime:
             self.module, self.own_optimizer.inner = fabric.setup(model, self.own_optimizer.inner)
         self._chance = torch.Generator(device=self.device)
 
-    def learn(self, task: Task, inputs: Tensor, targets: Tensor, *, parts: int, seed: int) -> Tensor:
+    def learn(self, task: Task, batch: Batch, *, parts: int, seed: int) -> Tensor:
         for weight in self.module.parameters():
             weight.grad = None
         rank, size = self.fabric.global_rank, self.fabric.world_size
-        inputs, targets = inputs[rank::size].to(self.device), targets[rank::size].to(self.device)
         total = torch.zeros((), device=self.device)
-        for part, (some, theirs) in enumerate(zip(inputs.chunk(parts), targets.chunk(parts), strict=True)):
+        for part, piece in enumerate(batch.share(rank, size).split(parts)):
+            weight = size * piece.predictions / batch.predictions  # the processes' gradients are averaged
             self._chance.manual_seed((seed * 4099 + part) * size + rank)
             with self.fabric.no_backward_sync(self.module, enabled=part < parts - 1), chance_from(self._chance):
-                loss = task.loss(self.module, some, theirs) / parts
+                loss = task.loss(self.module, piece.to(self.device)) * weight
                 self.fabric.backward(loss)
             total += loss.detach()
         return total

@@ -154,9 +154,8 @@ def take_step(job: Job, factor: float, *, short: bool = False) -> tuple[Tensor, 
     seed = training.seed * 1_000_003 + step
     torch.manual_seed(seed)
     rows, context = (2 * training.batch_size, job.context // 2) if short else (training.batch_size, job.context)
-    inputs, targets = job.dataset.batch("train", rows, context, training.seed, step)
-    inputs, targets = inputs.to(runtime.device), targets.to(runtime.device)
-    loss = runtime.learn(job.task, inputs, targets, parts=training.gradient_accumulation, seed=seed)
+    batch = job.task.batch(job.dataset, rows, context, training.seed, step)
+    loss = runtime.learn(job.task, batch, parts=training.gradient_accumulation, seed=seed)
     norm = runtime.clip(training.grad_clip)
     job.optimizer.step(factor)
     return loss, norm

@@ -13,7 +13,7 @@ from microformer import checkpoint
 from microformer.errors import UserError
 from microformer.model.dropout import chance_from
 from microformer.model.transformer import Transformer
-from microformer.tasks import Task
+from microformer.tasks import Batch, Task
 from microformer.training.optimizers import Optimizer
 
 PIECE_NUMBERS = 2**18
@@ -32,7 +32,7 @@ class Runtime(Protocol):
         """An optimizer that comes with the runtime, where the weights are split among devices."""
         ...
 
-    def learn(self, task: Task, inputs: Tensor, targets: Tensor, *, parts: int, seed: int) -> Tensor:
+    def learn(self, task: Task, batch: Batch, *, parts: int, seed: int) -> Tensor:
         """Leave the gradient of a batch's mean loss in the weights, and return that loss, still on the device.
 
         The batch goes through the model in at least ``parts`` pieces. ``seed`` decides what dropout drops.
@@ -82,17 +82,17 @@ class PlainRuntime:
         self.learning: list[Tensor] = [weight for weight in self.copy.parameters() if weight.requires_grad]
         self._pool: ThreadPoolExecutor | None = None
 
-    def learn(self, task: Task, inputs: Tensor, targets: Tensor, *, parts: int, seed: int) -> Tensor:
+    def learn(self, task: Task, batch: Batch, *, parts: int, seed: int) -> Tensor:
         self.quick_model()
-        lanes = 1 if self.compiled or self.device.type != "cpu" else min(torch.get_num_threads(), len(inputs))
+        lanes = 1 if self.compiled or self.device.type != "cpu" else min(torch.get_num_threads(), len(batch))
         if self.device.type == "cpu" and not self.compiled:
-            rows = piece_rows(self.model.config.d_model, inputs.shape[1])
-            parts = max(parts, lanes * -(-len(inputs) // (lanes * rows)))
-        parts = min(parts, len(inputs))
-        pieces = list(enumerate(zip(inputs.tensor_split(parts), targets.tensor_split(parts), strict=True)))
+            rows = piece_rows(self.model.config.d_model, batch.positions)
+            parts = max(parts, lanes * -(-len(batch) // (lanes * rows)))
+        pieces = list(enumerate(batch.split(min(parts, len(batch)))))
+        predictions = batch.predictions
 
         def follow(lane: int) -> tuple[Tensor, list[Tensor]]:
-            return self._follow(task, pieces[lane::lanes], len(inputs), seed)
+            return self._follow(task, pieces[lane::lanes], predictions, seed)
 
         found = [follow(0)] if lanes == 1 else list(self._threads(lanes).map(follow, range(lanes)))
         for weight, *gradients in zip(self.weights, *(gradients for _, gradients in found), strict=True):
@@ -100,16 +100,16 @@ class PlainRuntime:
         return sum((loss for loss, _ in found[1:]), start=found[0][0])
 
     def _follow(
-        self, task: Task, pieces: Sequence[tuple[int, tuple[Tensor, Tensor]]], rows: int, seed: int
+        self, task: Task, pieces: Sequence[tuple[int, Batch]], predictions: int, seed: int
     ) -> tuple[Tensor, list[Tensor]]:
-        """The part that some numbered pieces of a batch of ``rows`` have in its mean loss and in its gradient."""
+        """The part that some numbered pieces of a batch of ``predictions`` have in its mean loss and its gradient."""
         total = torch.zeros((), device=self.device)
         gradients = [torch.zeros_like(weight) for weight in self.weights]
         chance = torch.Generator()
-        for index, (inputs, targets) in pieces:
+        for index, piece in pieces:
             chance.manual_seed(seed * 4099 + index)
             with chance_from(chance):
-                loss = task.loss(self.forward, inputs, targets) * (len(inputs) / rows)
+                loss = task.loss(self.forward, piece.to(self.device)) * (piece.predictions / predictions)
             found = torch.autograd.grad(loss, self.learning, allow_unused=True)
             for gradient, one in zip(gradients, found, strict=True):
                 if one is not None:

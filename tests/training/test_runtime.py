@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from microformer.model.transformer import NEVER_SEEN, Transformer
-from microformer.tasks import LanguageModelling
+from microformer.tasks import IGNORED, Batch, LanguageModelling
 from microformer.training import runtime as runtimes
 from microformer.training.runtime import PlainRuntime
 from tests.conftest import make_config
@@ -45,7 +45,7 @@ def test_lanes_and_parts_give_the_gradient_of_the_whole_batch(
     model, inputs, targets = model_and_batch()
     expected = plain_gradients(model, inputs, targets)
     runtime = PlainRuntime(model, CPU, precision)
-    loss = runtime.learn(LanguageModelling(), inputs, targets, parts=parts, seed=1)
+    loss = runtime.learn(LanguageModelling(), Batch(inputs, targets), parts=parts, seed=1)
     exact = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten()).detach()
     assert float(loss) == pytest.approx(float(exact), abs=1e-5 if precision == "fp32" else 0.02)
     for weight, gradient in zip(model.parameters(), expected, strict=True):
@@ -61,7 +61,9 @@ def test_lanes_drop_the_same_for_the_same_seed() -> None:
     model, inputs, targets = model_and_batch(dropout=0.3)
     model.train()
     runtime = PlainRuntime(model, CPU, "fp32")
-    losses = [float(runtime.learn(LanguageModelling(), inputs, targets, parts=1, seed=seed)) for seed in (1, 2, 1)]
+    losses = [
+        float(runtime.learn(LanguageModelling(), Batch(inputs, targets), parts=1, seed=seed)) for seed in (1, 2, 1)
+    ]
     assert losses[0] == losses[2] != losses[1]
 
 
@@ -70,7 +72,7 @@ def test_tokens_that_cannot_come_may_be_left_out() -> None:
     model.logit_bias[40:] = NEVER_SEEN
     expected = plain_gradients(model, inputs, targets)
     runtime = PlainRuntime(model, CPU, "fp32")
-    runtime.learn(LanguageModelling(torch.arange(40)), inputs, targets, parts=1, seed=1)
+    runtime.learn(LanguageModelling(torch.arange(40)), Batch(inputs, targets), parts=1, seed=1)
     for weight, gradient in zip(model.parameters(), expected, strict=True):
         torch.testing.assert_close(weight.grad, gradient, atol=1e-6, rtol=1e-4)
 
@@ -92,6 +94,17 @@ def test_computing_again_gives_the_same_gradient_dropout_included() -> None:
     for recompute in (False, True):
         model, inputs, targets = model_and_batch(dropout=0.3)
         model.recompute = recompute
-        PlainRuntime(model.train(), CPU, "fp32").learn(LanguageModelling(), inputs, targets, parts=1, seed=1)
+        PlainRuntime(model.train(), CPU, "fp32").learn(LanguageModelling(), Batch(inputs, targets), parts=1, seed=1)
         gradients.append([weight.grad for weight in model.parameters()])
     torch.testing.assert_close(*gradients, atol=0, rtol=0)
+
+
+def test_pieces_with_more_to_predict_weigh_more() -> None:
+    """Rows of which only some targets count: the mean is over all of them, however the batch is cut."""
+    model, inputs, targets = model_and_batch()
+    targets = targets.clone()
+    targets[1:, 2:] = IGNORED
+    expected = plain_gradients(model, inputs, targets)
+    PlainRuntime(model, CPU, "fp32").learn(LanguageModelling(), Batch(inputs, targets), parts=3, seed=1)
+    for weight, gradient in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(weight.grad, gradient, atol=1e-6, rtol=1e-4)
