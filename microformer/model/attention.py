@@ -1,8 +1,5 @@
 """Multi-head attention (arXiv:1706.03762) with optional sharing of key and value heads (GQA, arXiv:2305.13245)."""
 
-import functools
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,35 +7,18 @@ from torch.nn import functional as F
 from microformer.model import fused
 from microformer.model.cache import KVCache
 from microformer.model.config import ModelConfig
+from microformer.model.dropout import dropout
 from microformer.model.norms import make_norm
-from microformer.model.positions import alibi_slopes, rotate
-
-LONGEST_PLAIN = 512
-"""Tokens up to which written-out attention was measured to train faster on a CPU than PyTorch's kernel."""
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the tokens of one forward pass stand, worked out once for all blocks.
-
-    ``turns``: rotary cosines and sines (seq, 2, wide) or (batch, seq, 2, wide), or ``None``.
-    ``mask``: added to the scores, (batch or 1, heads or 1, seq, keys), or ``None`` when every token sees all before it
-    and nothing else has to be said (``causal``), or when a single token sees all there is.
-    ``scores``: the same for training on a CPU, see ``score_mask``.
-    """
-
-    turns: Tensor | None
-    mask: Tensor | None
-    causal: bool
-    scores: Tensor | None = None
+from microformer.model.places import LONGEST_PLAIN, Places
+from microformer.model.positions import rotate
 
 
 class Attention(nn.Module):
-    """Each token gathers from those before it. *Shape:* (batch, seq, d_model) -> the same."""
+    """Each token gathers from those that it sees. *Shape:* (batch, seq, d_model) -> the same."""
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
-        self.layer = layer
+        self.layer, self.dropout = layer, config.attention_dropout
         self.n_heads, self.kv_heads, self.head_dim = config.n_heads, config.kv_heads, config.head_dim
         self.qkv = nn.Linear(config.d_model, (self.n_heads + 2 * self.kv_heads) * self.head_dim, bias=config.bias)
         self.out = nn.Linear(config.d_model, config.d_model, bias=config.bias)
@@ -46,7 +26,12 @@ class Attention(nn.Module):
         self.key_norm = make_norm(config, self.head_dim) if config.qk_norm else None
 
     def forward(self, hidden: Tensor, places: Places, cache: KVCache | None = None) -> Tensor:
-        batch, seq, _ = hidden.shape
+        query, key, value = self.heads(hidden, places, cache)
+        mixed = attend(query, key, value, places, self.dropout if self.training else 0.0)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def heads(self, hidden: Tensor, places: Places, cache: KVCache | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, and the keys and values that they meet. *Shape:* (batch, heads, seq or keys, head_dim) each."""
         heads = self.qkv(hidden).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B, H + 2 KV, T, hd)
         query, key, value = heads.split([self.n_heads, self.kv_heads, self.kv_heads], dim=1)
         if self.query_norm is not None and self.key_norm is not None:
@@ -56,26 +41,77 @@ class Attention(nn.Module):
         if cache is not None:
             key, value = cache.put(self.layer, key, value)
             key, value = key.to(query.dtype), value.to(query.dtype)
-        if self.kv_heads != self.n_heads:
-            shared = self.n_heads // self.kv_heads
-            key, value = key.repeat_interleave(shared, dim=1), value.repeat_interleave(shared, dim=1)
-        mixed = attend(query, key, value, places)
-        return self.out(mixed.transpose(1, 2).reshape(batch, seq, -1))
+        return query, shared(key, self.n_heads), shared(value, self.n_heads)
+
+    def weights(self, hidden: Tensor, places: Places) -> Tensor:
+        """How much each token takes from each. *Shape:* (batch, seq, d_model) -> (batch, heads, seq, seq)."""
+        query, key, _ = self.heads(hidden, places)
+        return plain_weights(query, key, places)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, places: Places) -> Tensor:
+class CrossAttention(nn.Module):
+    """Each token of a decoder gathers from all of a source, which has no order to it. *Shape:* as ``Attention``.
+
+    Keys and values are made of the source once; a cache keeps them.
+    """
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.layer, self.dropout = layer, config.attention_dropout
+        self.n_heads, self.kv_heads, self.head_dim = config.n_heads, config.kv_heads, config.head_dim
+        self.query = nn.Linear(config.d_model, config.d_model, bias=config.bias)
+        self.key_value = nn.Linear(config.d_model, 2 * self.kv_heads * self.head_dim, bias=config.bias)
+        self.out = nn.Linear(config.d_model, config.d_model, bias=config.bias)
+        self.query_norm = make_norm(config, self.head_dim) if config.qk_norm else None
+        self.key_norm = make_norm(config, self.head_dim) if config.qk_norm else None
+
+    def forward(self, hidden: Tensor, places: Places, cache: KVCache | None = None) -> Tensor:
+        query, key, value = self.heads(hidden, places, cache)
+        assert places.across is not None
+        mixed = attend(query, key, value, places.across, self.dropout if self.training else 0.0)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def heads(self, hidden: Tensor, places: Places, cache: KVCache | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of the tokens, keys and values of the source. *Shape:* (batch, heads, seq or source, head_dim)."""
+        query = self.query(hidden).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        query = query if self.query_norm is None else self.query_norm(query)
+        known = None if cache is None else cache.across.get(self.layer)
+        if known is None:
+            assert places.source is not None
+            both = self.key_value(places.source.hidden).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+            key, value = both.chunk(2, dim=1)  # (B, KV, S, hd) each
+            known = key if self.key_norm is None else self.key_norm(key), value
+            if cache is not None:
+                cache.across[self.layer] = known
+        return query, shared(known[0], self.n_heads), shared(known[1], self.n_heads)
+
+    def weights(self, hidden: Tensor, places: Places) -> Tensor:
+        """How much each token takes from the source's. *Shape:* -> (batch, heads, seq, source)."""
+        query, key, _ = self.heads(hidden, places)
+        assert places.across is not None
+        return plain_weights(query, key, places.across)
+
+
+def shared(heads: Tensor, n_heads: int) -> Tensor:
+    """Key or value heads, each as often as attention heads share it: (batch, kv_heads, …) -> (batch, n_heads, …)."""
+    times = n_heads // heads.shape[1]
+    return heads if times == 1 else heads.repeat_interleave(times, dim=1)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, places: Places, dropped: float = 0.0) -> Tensor:
     """Attention by the way that is fastest here; all of them are ``plain_attention``, and so are their shapes.
 
+    ``dropped`` is the share of attention weights that dropout sets to 0.
     On a CPU the backward pass of PyTorch's kernel was measured 3 (fp32) and 8 (bf16) times slower than products and a
     softmax at 64 to 256 tokens; beyond, what those keep for the backward pass no longer fits a cache.
     """
-    if fused.pays(query, key, value) and places.scores is not None:
+    if not dropped and places.scores is not None and fused.pays(query, key, value):
         flat = (heads.flatten(0, 1) for heads in (query, key, value))
         mixed: Tensor = fused.Attend.apply(*flat, places.scores)
         return mixed.view_as(query)
-    if plain_is_faster(query):
-        return plain_attention(query, key, value, places)
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=places.mask, is_causal=places.causal)
+    if plain_is_faster(query) or (dropped and query.device.type == "cpu"):
+        return plain_attention(query, key, value, places, dropped)
+    return F.scaled_dot_product_attention(query, key, value, places.mask, dropped, places.causal)
 
 
 def plain_is_faster(query: Tensor) -> bool:
@@ -83,24 +119,17 @@ def plain_is_faster(query: Tensor) -> bool:
     return query.device.type == "cpu" and query.requires_grad and query.shape[2] <= LONGEST_PLAIN
 
 
-@functools.lru_cache(maxsize=8)
-def score_mask(rows: int, seq: int, alibi_heads: int, dtype: torch.dtype) -> Tensor:
-    """What ``fused.Attend`` adds to scores: no look ahead, and ALiBi's slopes if there are ``alibi_heads``.
-
-    *Shape:* (1, seq, seq), or (rows x alibi_heads, seq, seq).
-    """
-    mask = torch.full((1, seq, seq), float("-inf")).triu(1)
-    if alibi_heads:
-        distance = torch.arange(seq)[:, None] - torch.arange(seq)
-        mask = (mask - alibi_slopes(alibi_heads)[:, None, None] * distance).repeat(rows, 1, 1)
-    return mask.to(dtype)
-
-
-def plain_attention(query: Tensor, key: Tensor, value: Tensor, places: Places) -> Tensor:
+def plain_attention(query: Tensor, key: Tensor, value: Tensor, places: Places, dropped: float = 0.0) -> Tensor:
     """Attention as it is written in the paper; the reference for the fused kernel.
 
     *Shape:* query (batch, heads, seq, head_dim), key and value (batch, heads, keys, head_dim) -> as query.
     """
+    weights = plain_weights(query, key, places)
+    return (dropout(weights, dropped) if dropped else weights) @ value
+
+
+def plain_weights(query: Tensor, key: Tensor, places: Places) -> Tensor:
+    """What share of each key's value each query takes. *Shape:* -> (batch, heads, seq, keys)."""
     scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # (B, H, T, L)
     if places.causal:
         seq = query.shape[2]
@@ -108,4 +137,4 @@ def plain_attention(query: Tensor, key: Tensor, value: Tensor, places: Places) -
         scores = scores.masked_fill(future, float("-inf"))
     if places.mask is not None:
         scores = scores + places.mask.to(scores.dtype)
-    return scores.softmax(dim=-1) @ value
+    return scores.softmax(dim=-1)

@@ -2,14 +2,16 @@
 
 from torch import Tensor, nn
 
+from microformer.model import parts
 from microformer.model.adapter import Bottleneck
-from microformer.model.attention import Attention, Places
+from microformer.model.attention import Attention, CrossAttention
 from microformer.model.cache import KVCache
 from microformer.model.config import ModelConfig
 from microformer.model.dropout import dropout
 from microformer.model.feed_forward import FeedForward
 from microformer.model.memory import MemoryLayer
 from microformer.model.norms import make_norm
+from microformer.model.places import Places
 
 
 class Block(nn.Module):
@@ -23,9 +25,12 @@ class Block(nn.Module):
         self.pre = config.norm_position == "pre"
         self.dropout = config.dropout
         self.attention_norm = make_norm(config)
-        self.attention = Attention(config, layer)
+        self.attention = parts.part("attention", config.attention, Attention)(config, layer)
+        crosses = config.kind == "encoder_decoder"
+        self.cross_norm = make_norm(config) if crosses else None
+        self.cross_attention = CrossAttention(config, layer) if crosses else None
         self.feed_forward_norm = make_norm(config)
-        self.feed_forward = FeedForward(config)
+        self.feed_forward = parts.part("feed_forward", config.feed_forward, FeedForward)(config)
         self.long_term = Bottleneck(config.d_model, config.adapter_dim) if config.adapter_dim else None
 
     def forward(
@@ -34,16 +39,22 @@ class Block(nn.Module):
         return self.remember(self.feed(self.attend(hidden, places, cache)), memory)
 
     def attend(self, hidden: Tensor, places: Places, cache: KVCache | None = None) -> Tensor:
-        """The first half: tokens look at one another."""
-        if self.pre:
-            return hidden + self.drop(self.attention(self.attention_norm(hidden), places, cache))
-        return self.attention_norm(hidden + self.drop(self.attention(hidden, places, cache)))
+        """The first half: tokens look at one another and, in an encoder_decoder, at the source."""
+        hidden = self.around(hidden, self.attention_norm, self.attention, places, cache)
+        if self.cross_norm is None or self.cross_attention is None:
+            return hidden
+        return self.around(hidden, self.cross_norm, self.cross_attention, places, cache)
 
     def feed(self, hidden: Tensor) -> Tensor:
         """The second half: each token for itself."""
+        return self.around(hidden, self.feed_forward_norm, self.feed_forward)
+
+    def around(self, hidden: Tensor, norm: nn.Module, part: nn.Module, *given: object) -> Tensor:
+        """A part beside the residual stream, with its norm before it or behind it."""
         if self.pre:
-            return hidden + self.drop(self.feed_forward(self.feed_forward_norm(hidden)))
-        return self.feed_forward_norm(hidden + self.drop(self.feed_forward(hidden)))
+            return hidden + self.drop(part(norm(hidden), *given))
+        read = hidden.to(next(norm.parameters()).dtype)  # what comes from the embeddings may be finer
+        return norm(hidden + self.drop(part(read, *given)))
 
     def remember(self, hidden: Tensor, memory: MemoryLayer | None = None) -> Tensor:
         """The memories: long-term, then the session's on top of it."""

@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 
 from microformer.model.config import ModelConfig
+from microformer.model.places import Encoded
 
 
 class KVCache:
     """Keys and values of each block for a batch of rows, each with a length of its own.
 
     ``keys[i]`` and ``values[i]``: (batch, kv_heads, capacity, head_dim). ``lengths[row]`` tokens are filled.
-    Keys are kept as they are attended to, already rotated.
+    Keys are kept as they are attended to, already rotated. ``source`` is what cross-attention looks at, and ``across``
+    its keys and values by block, once they have been made.
     """
 
     def __init__(
@@ -24,6 +26,8 @@ class KVCache:
         self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.n_layers)]
         self.lengths = [0] * batch_size
         self.capacity = capacity
+        self.source: Encoded | None = None
+        self.across: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
     def batch_size(self) -> int:
@@ -76,6 +80,8 @@ class KVCache:
         places = torch.tensor(chosen, device=self.keys[0].device)
         other.keys = [keys[places] for keys in self.keys]
         other.values = [values[places] for values in self.values]
+        other.source = None if self.source is None else self.source.rows(places)
+        other.across = {layer: (key[places], value[places]) for layer, (key, value) in self.across.items()}
         other.lengths = [self.lengths[row] for row in chosen]
         return other
 

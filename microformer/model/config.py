@@ -1,13 +1,15 @@
 """The shape of a model: one frozen dataclass that refuses what cannot be built."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from microformer.errors import UserError
+from microformer.model import parts
 from microformer.settings import check, setting
 
 GATED = ("swiglu", "geglu")
 ACTIVATIONS = ("relu", "relu_squared", "gelu", "gelu_tanh", "silu", *GATED)
 POSITIONS = ("learned", "sinusoidal", "rotary", "alibi", "none")
+KINDS = ("decoder", "encoder", "encoder_decoder")
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,55 @@ class ModelConfig:
     tie_weights: bool = setting(True, "Use one table for reading tokens in and for predicting them.")
     qk_norm: bool = setting(False, "Normalise queries and keys before they meet; steadies high learning rates.")
     adapter_dim: int = setting(32, "Width of each block's long-term adapter; 0 leaves it out.", minimum=0, maximum=4096)
+    kind: str = setting(
+        "decoder",
+        "A decoder reads left to right and writes; an encoder sees all at once; an encoder_decoder answers a source.",
+        choices=KINDS,
+    )
+    n_encoder_layers: int | None = setting(
+        None, "Blocks of an encoder_decoder's encoder; empty means as many as n_layers.", minimum=1, maximum=128
+    )
+    inputs: str = setting("tokens", "What is read: tokens, or vectors of numbers.", choices=("tokens", "vectors"))
+    input_dim: int | None = setting(
+        None, "How many numbers each vector has, where vectors are read.", minimum=1, maximum=65536
+    )
+    outputs: int = setting(
+        0,
+        "Numbers told about a whole text (its classes, or 1 value); 0 means that tokens are predicted.",
+        minimum=0,
+        maximum=100_000,
+    )
+    pooling: str = setting(
+        "mean",
+        "Which token stands for the whole text: the mean, the first or the last.",
+        choices=("mean", "first", "last"),
+    )
+    window: int | None = setting(
+        None, "How many tokens back each token sees, itself included; empty means all.", minimum=1, maximum=65536
+    )
+    sinks: int = setting(
+        0, "First tokens of a text that stay in sight although the window has left them.", minimum=0, maximum=1024
+    )
+    embedding_norm: bool = setting(False, "Normalise the embeddings before the first block.")
+    attention_dropout: float = setting(0.0, "Share of attention weights dropped in training.", minimum=0, maximum=0.9)
+    embedding_dropout: float | None = setting(
+        None, "Share of the embeddings dropped in training; empty means the same as dropout.", minimum=0, maximum=0.9
+    )
+    ff_multiplier: float | None = setting(
+        None, "Width inside the feed-forward part as a multiple of d_model, where d_ff is empty.", above=0, maximum=64
+    )
+    attention: str = setting("standard", "Name of the attention part; your own must be registered from Python.")
+    feed_forward: str = setting("standard", "Name of the feed-forward part; your own must be registered from Python.")
 
     def __post_init__(self) -> None:
         check(self)
+        parts.check_known("attention", self.attention)
+        parts.check_known("feed_forward", self.feed_forward)
+        self._check_heads()
+        self._check_kind()
+        self._check_window()
+
+    def _check_heads(self) -> None:
         if self.d_model % self.n_heads:
             raise UserError(
                 f"d_model is {self.d_model} and n_heads is {self.n_heads}, but d_model must be a multiple of n_heads; "
@@ -73,6 +121,33 @@ class ModelConfig:
                 "use fewer heads, or another position."
             )
 
+    def _check_kind(self) -> None:
+        if (self.inputs == "vectors") != (self.input_dim is not None):
+            raise UserError(
+                f"inputs is {self.inputs} and input_dim is {self.input_dim}, "
+                "but input_dim is needed where vectors are read, and only there."
+            )
+        if self.inputs == "vectors" and (self.kind == "decoder" or (self.kind == "encoder" and not self.outputs)):
+            raise UserError(
+                f"A {self.kind} with outputs {self.outputs} predicts the tokens that it reads, so it cannot read "
+                "vectors; make it an encoder with outputs, or an encoder_decoder."
+            )
+        if self.outputs and self.kind == "encoder_decoder":
+            raise UserError(
+                f"outputs is {self.outputs}, but an encoder_decoder writes tokens; use a decoder or an encoder."
+            )
+        if self.outputs and self.kind == "decoder" and self.pooling == "first":
+            raise UserError("In a decoder the first token sees nothing of the text; use the pooling mean or last.")
+
+    def _check_window(self) -> None:
+        if self.sinks and self.window is None:
+            raise UserError(f"sinks is {self.sinks}, but without a window every token is in sight; set a window too.")
+        if self.window is not None and self.sinks + self.window > self.max_seq_len:
+            raise UserError(
+                f"sinks {self.sinks} and window {self.window} together are more than the context "
+                f"(max_seq_len {self.max_seq_len}); make the window smaller."
+            )
+
     @property
     def head_dim(self) -> int:
         return self.d_model // self.n_heads
@@ -80,6 +155,26 @@ class ModelConfig:
     @property
     def kv_heads(self) -> int:
         return self.n_kv_heads or self.n_heads
+
+    @property
+    def causal(self) -> bool:
+        """Whether no token sees what follows it."""
+        return self.kind != "encoder"
+
+    @property
+    def writes(self) -> bool:
+        """Whether it predicts the next token, so that text can be sampled from it."""
+        return self.causal and not self.outputs
+
+    @property
+    def encoder(self) -> "ModelConfig":
+        """The shape of an encoder_decoder's encoder."""
+        return replace(self, kind="encoder", n_layers=self.n_encoder_layers or self.n_layers, outputs=1)
+
+    @property
+    def input_dropout(self) -> float:
+        """Share of the embeddings dropped in training."""
+        return self.dropout if self.embedding_dropout is None else self.embedding_dropout
 
     @property
     def gated(self) -> bool:
@@ -90,6 +185,8 @@ class ModelConfig:
         """Width of the feed-forward part; a gated one is rounded up to a multiple of 8."""
         if self.d_ff is not None:
             return self.d_ff
+        if self.ff_multiplier is not None:
+            return max(1, round(self.ff_multiplier * self.d_model))
         return -(-8 * self.d_model // 24) * 8 if self.gated else 4 * self.d_model
 
     @property

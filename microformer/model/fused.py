@@ -60,13 +60,14 @@ class Rotate(torch.autograd.Function):
 class Attend(torch.autograd.Function):
     """Softmax of masked scores times the values.
 
-    *Shape:* query, key, value (batch, seq, head_dim) with the heads in the batch; mask (batch or 1, seq, seq).
+    *Shape:* query (batch, seq, head_dim) with the heads in the batch, key and value (batch, keys, head_dim); mask
+    (batch or 1, seq or 1, keys).
     """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-        scores = torch.baddbmm(mask.expand(len(query), -1, -1), query, key.mT, alpha=query.shape[-1] ** -0.5)
-        shares = scores.softmax(dim=-1)  # (B, T, T)
+        scores = torch.baddbmm(mask.expand(*query.shape[:2], -1), query, key.mT, alpha=query.shape[-1] ** -0.5)
+        shares = scores.softmax(dim=-1)  # (B, T, L)
         ctx.save_for_backward(query, key, value, shares)
         return torch.bmm(shares, value)
 

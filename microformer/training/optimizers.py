@@ -179,7 +179,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig, *, arithmetic: torch.d
     spelled with it could not be told apart when somebody teaches them.
     """
     named = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-    matrices = {name for name, weight in named.items() if weight.ndim == 2 and name.startswith("blocks.")}
+    matrices = {name for name, weight in named.items() if weight.ndim == 2 and "blocks." in name}
     parts: list[Optimizer] = []
     if config.optimizer == "muon":
         for_muon = {name for name in matrices if ".long_term." not in name}

@@ -158,8 +158,10 @@ def shrink(gradients: list[Tensor], largest: float) -> Tensor:
 def in_bf16(model: Transformer) -> Transformer:
     """A copy whose blocks multiply in bf16. Embeddings, whose gradients are sums over the whole batch, stay in fp32."""
     made = copy.deepcopy(model)
-    for part in (made.blocks, made.norm):
-        part.to(torch.bfloat16)
+    for stack in (made, made.encoder):
+        if stack is not None:
+            stack.blocks.to(torch.bfloat16)
+            stack.norm.to(torch.bfloat16)
     return made
 
 

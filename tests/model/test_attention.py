@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from microformer.model.attention import LONGEST_PLAIN, Places, plain_attention, plain_is_faster
+from microformer.model.attention import plain_attention, plain_is_faster
+from microformer.model.places import LONGEST_PLAIN, Places
 from microformer.model.positions import alibi_slopes, rotary_table, rotate
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from microformer.model import fused
-from microformer.model.attention import Places, plain_attention, score_mask
+from microformer.model.attention import plain_attention
+from microformer.model.places import Places, score_mask
 from microformer.model.positions import rotary_table
 from microformer.model.transformer import Transformer
 from tests.conftest import make_config
@@ -46,7 +47,8 @@ def test_rotation() -> None:
 
 @pytest.mark.parametrize("alibi_heads", [0, 3])
 def test_attention(alibi_heads: int) -> None:
-    mask = score_mask(2, 5, alibi_heads, torch.float32)
+    config = make_config(position="alibi" if alibi_heads else "rotary", d_model=24, n_heads=3)
+    mask = score_mask(config, 2, 5, torch.float32)
     places = Places(None, mask, causal=False)
     same(
         lambda query, key, value: fused.Attend.apply(query, key, value, mask),

@@ -108,3 +108,12 @@ def test_pieces_with_more_to_predict_weigh_more() -> None:
     PlainRuntime(model, CPU, "fp32").learn(LanguageModelling(), Batch(inputs, targets), parts=3, seed=1)
     for weight, gradient in zip(model.parameters(), expected, strict=True):
         torch.testing.assert_close(weight.grad, gradient, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"norm_position": "post"}, {"kind": "encoder_decoder"}, {"kind": "encoder", "embedding_norm": True}]
+)
+def test_the_half_precise_copy_says_nearly_the_same_whatever_the_kind(changes: dict[str, object]) -> None:
+    model, inputs, targets = model_and_batch(**changes)
+    given = {"source": targets} if model.encoder else {}
+    torch.testing.assert_close(runtimes.in_bf16(model)(inputs, **given), model(inputs, **given), atol=0.01, rtol=0.01)

@@ -1,0 +1,101 @@
+"""Where tokens stand and what they may look at, worked out once for all blocks of a stack."""
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from microformer.model import fused
+from microformer.model.config import ModelConfig
+from microformer.model.positions import alibi_slopes
+
+LONGEST_PLAIN = 512
+"""Tokens up to which written-out attention was measured to train faster on a CPU than PyTorch's kernel."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What an encoder made of a batch of sources, for a decoder to look at.
+
+    *Shape:* hidden (batch, source, d_model); ``lengths`` (batch,): how many tokens of each row count, or ``None``.
+    """
+
+    hidden: Tensor
+    lengths: Tensor | None = None
+
+    def rows(self, chosen: Tensor) -> "Encoded":
+        """Row ``i`` is what row ``chosen[i]`` of this one was."""
+        return Encoded(self.hidden[chosen], None if self.lengths is None else self.lengths[chosen])
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the tokens of one forward pass stand, worked out once for all blocks.
+
+    ``turns``: rotary cosines and sines (seq, 2, wide) or (batch, seq, 2, wide), or ``None``.
+    ``mask``: added to the scores, (batch or 1, heads or 1, seq or 1, keys), or ``None`` when every token sees all
+    before it and nothing else has to be said (``causal``), or when it sees all there is.
+    ``scores``: the same with the heads in the batch, for training on a CPU (``fused.Attend``), or ``None``.
+    ``source``: what cross-attention looks at, and ``across`` how.
+    """
+
+    turns: Tensor | None
+    mask: Tensor | None
+    causal: bool
+    scores: Tensor | None = None
+    source: Encoded | None = None
+    across: "Places | None" = None
+
+
+def sight(
+    config: ModelConfig, queries: Tensor, keys: Tensor, *, slopes: Tensor | None = None, lengths: Tensor | None = None
+) -> Tensor:
+    """What is added to the scores of queries and keys that stand at these places: -inf hides a key.
+
+    *Shape:* queries (batch or 1, seq), keys (batch or 1, keys), ``slopes`` of ALiBi (heads,), ``lengths`` (batch,) of
+    texts padded on the right -> (batch or 1, heads or 1, seq, keys).
+    """
+    distance = queries[:, :, None] - keys[:, None]  # (B, T, L)
+    hidden = distance < 0 if config.causal else torch.zeros_like(distance, dtype=torch.bool)
+    if lengths is not None:
+        hidden = hidden | (keys >= lengths[:, None])[:, None]
+    if config.window is not None:
+        hidden = hidden | ((distance.abs() >= config.window) & (keys >= config.sinks)[:, None])
+    hidden = hidden & (distance != 0)  # padding that sees nothing at all would be no number
+    mask = torch.zeros(hidden.shape, device=keys.device).masked_fill(hidden, float("-inf"))[:, None]
+    if slopes is not None:
+        mask = mask - slopes[:, None, None] * distance.abs()[:, None]
+    return mask
+
+
+def all_of(lengths: Tensor, longest: int) -> Tensor:
+    """A mask that hides what is padding. *Shape:* (batch,) -> (batch, 1, 1, longest)."""
+    hidden = torch.arange(longest, device=lengths.device) >= lengths.clamp(min=1)[:, None]
+    return torch.zeros(hidden.shape, device=lengths.device).masked_fill(hidden, float("-inf"))[:, None, None]
+
+
+@functools.lru_cache(maxsize=8)
+def score_mask(config: ModelConfig, rows: int, seq: int, dtype: torch.dtype) -> Tensor:
+    """What ``fused.Attend`` adds to the scores of whole texts. *Shape:* (1 or rows x heads, seq, seq)."""
+    places = torch.arange(seq)[None]
+    slopes = alibi_slopes(config.n_heads) if config.position == "alibi" else None
+    mask = sight(config, places, places, slopes=slopes)
+    return flat(mask.to(dtype), rows, mask.shape[1])
+
+
+def flat(mask: Tensor, rows: int, heads: int) -> Tensor:
+    """*Shape:* (batch or 1, heads or 1, seq or 1, keys) -> (rows x heads or 1, seq or 1, keys)."""
+    if mask.shape[0] == mask.shape[1] == 1:
+        return mask[0]
+    return mask.expand(rows, heads, -1, -1).flatten(0, 1)
+
+
+def across(config: ModelConfig, source: Encoded, like: Tensor | None) -> Places:
+    """How cross-attention looks at a source. ``like`` is a weight that learns in the blocks that look, if any."""
+    mask = None if source.lengths is None else all_of(source.lengths, source.hidden.shape[1])
+    if like is None or not fused.pays(like) or source.hidden.shape[1] > LONGEST_PLAIN:
+        return Places(None, mask, causal=False)
+    rows, longest = source.hidden.shape[:2]
+    scores = torch.zeros(1, 1, 1, longest) if mask is None else mask
+    return Places(None, mask, causal=False, scores=flat(scores.to(like.dtype), rows, config.n_heads))

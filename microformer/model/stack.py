@@ -1,0 +1,152 @@
+"""A stack of blocks: positions, blocks one after the other, and a last norm. Vectors in, vectors out."""
+
+import torch
+from torch import Tensor, nn
+
+from microformer.errors import UserError
+from microformer.model import fused
+from microformer.model.block import Block
+from microformer.model.cache import KVCache
+from microformer.model.config import ModelConfig
+from microformer.model.dropout import drawn_again, dropout
+from microformer.model.memory import Memory
+from microformer.model.norms import make_norm
+from microformer.model.places import LONGEST_PLAIN, Encoded, Places, across, all_of, flat, score_mask, sight
+from microformer.model.positions import alibi_slopes, rotary_table, sinusoidal_table
+
+
+class Stack(nn.Module):
+    """What encoders and decoders share. ``config.causal`` says which of the two it is.
+
+    ``reads`` is what its inputs are: tokens, vectors, or nothing of its own (``None``): then somebody else's table
+    embeds them. ``recompute`` makes training keep only what goes in and out of each block: less memory, a third more
+    time.
+    """
+
+    def __init__(self, config: ModelConfig, reads: str | None) -> None:
+        super().__init__()
+        self.config = config
+        self.recompute = False
+        self.tokens = nn.Embedding(config.vocab_size, config.d_model) if reads == "tokens" else None
+        self.vectors = nn.Linear(config.input_dim or 1, config.d_model) if reads == "vectors" else None
+        self.positions = nn.Embedding(config.max_seq_len, config.d_model) if config.position == "learned" else None
+        self.embedding_norm = make_norm(config) if config.embedding_norm else None
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
+        self.norm = make_norm(config) if config.norm_position == "pre" else nn.Identity()
+        self.register_buffer("position_table", _position_table(config), persistent=False)
+        self.position_table: Tensor | None
+
+    def embed(self, inputs: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Vectors of what is read, with what position adds to them.
+
+        *Shape:* tokens (batch, seq) or vectors (batch, seq, input_dim) -> (batch, seq, d_model).
+        """
+        reader = self.tokens if self.vectors is None else self.vectors
+        return self.settle(inputs if reader is None else reader(inputs), cache)
+
+    def settle(self, hidden: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Position, norm and dropout of embedded inputs. *Shape:* (batch, seq, d_model) -> the same."""
+        if self.positions is not None or self.config.position == "sinusoidal":
+            table = self.position_table if self.positions is None else self.positions.weight
+            assert table is not None
+            hidden = hidden + self._read(table, hidden.shape[1], cache)
+        if self.embedding_norm is not None:
+            hidden = self.embedding_norm(hidden)
+        share = self.config.input_dropout
+        return dropout(hidden, share) if share and self.training else hidden
+
+    def run_blocks(
+        self,
+        hidden: Tensor,
+        places: Places,
+        *,
+        first: int = 0,
+        last: int | None = None,
+        session: Memory | None = None,
+        cache: KVCache | None = None,
+    ) -> Tensor:
+        """Blocks ``first`` up to, not including, ``last``. *Shape:* (batch, seq, d_model) -> the same."""
+        for index in range(first, self.config.n_layers if last is None else last):
+            memory = None if session is None else session.layer(index)
+            if self.recompute and torch.is_grad_enabled() and cache is None and memory is None:
+                hidden = _keep_little(self.blocks[index], hidden, places)
+            else:
+                hidden = self.blocks[index](hidden, places, cache, memory)
+        return hidden
+
+    def places(
+        self,
+        seq: int,
+        cache: KVCache | None = None,
+        *,
+        rows: int | None = None,
+        lengths: Tensor | None = None,
+        source: Encoded | None = None,
+    ) -> Places:
+        """Where ``seq`` tokens of each of ``rows`` sequences stand, after those that ``cache`` holds.
+
+        ``lengths`` (rows,) tells what of them is not padding, and ``source`` what cross-attention looks at.
+        """
+        start = 0 if cache is None else max(cache.lengths)
+        if start + seq > self.config.max_seq_len:
+            raise UserError(
+                f"The text is {start + seq} tokens long, but this model's context is {self.config.max_seq_len}; "
+                "shorten the text."
+            )
+        turns = None
+        if self.config.position == "rotary":
+            assert self.position_table is not None
+            turns = self._read(self.position_table, seq, cache)
+        lengths = None if self.config.causal else lengths  # no token sees padding that is behind it
+        learning = next((one for one in self.blocks[0].parameters() if one.requires_grad), None)
+        looked_at = None if source is None else across(self.config, source, learning)
+        if cache is None and rows and 1 < seq <= LONGEST_PLAIN and learning is not None and fused.pays(learning):
+            padded = None if lengths is None else self._mask(seq, None, lengths)
+            if padded is None:
+                scores = score_mask(self.config, rows, seq, learning.dtype)
+            else:
+                scores = flat(padded.to(learning.dtype), rows, self.config.n_heads)
+            mask = scores.unflatten(0, (rows if len(scores) > 1 else 1, -1))
+            return Places(turns, mask, False, scores, source, looked_at)
+        mask = self._mask(seq, cache, lengths)
+        return Places(turns, mask, self.config.causal and mask is None and seq > 1, None, source, looked_at)
+
+    def _read(self, table: Tensor, seq: int, cache: KVCache | None) -> Tensor:
+        """Rows of a position table for the next tokens: (seq, …), or (batch, seq, …) when rows stand differently."""
+        if cache is None or cache.uniform:
+            start = 0 if cache is None else cache.lengths[0]
+            return table[start : start + seq]
+        return table[cache.positions(seq, table.device)]
+
+    def _mask(self, seq: int, cache: KVCache | None, lengths: Tensor | None) -> Tensor | None:
+        """What is added to attention scores, or ``None`` where plain causality (or nothing) says it all."""
+        simple = cache is None or (cache.uniform and (seq == 1 or cache.lengths[0] == 0))
+        longest = seq if cache is None else max(cache.lengths) + seq
+        if self.config.position != "alibi" and (self.config.window or longest) >= longest:
+            if lengths is not None:
+                return all_of(lengths, seq)
+            if simple:
+                return None
+        device = next(self.blocks[0].parameters()).device
+        queries = torch.arange(seq, device=device)[None] if cache is None else cache.positions(seq, device)  # (B, T)
+        keys = torch.arange(longest, device=device)[None]
+        slopes = self.position_table if self.config.position == "alibi" else None
+        return sight(self.config, queries, keys, slopes=slopes, lengths=lengths)
+
+
+def _keep_little(block: nn.Module, hidden: Tensor, places: Places) -> Tensor:
+    """What ``block`` makes of ``hidden``; the backward pass computes the rest again (arXiv:1604.06174)."""
+    from torch.utils.checkpoint import checkpoint
+
+    made: Tensor = checkpoint(block, hidden, places, use_reentrant=False, context_fn=drawn_again)
+    return made
+
+
+def _position_table(config: ModelConfig) -> Tensor | None:
+    if config.position == "rotary":
+        return rotary_table(config.max_seq_len, config.rotary_dim, config.rotary_base)
+    if config.position == "sinusoidal":
+        return sinusoidal_table(config.max_seq_len, config.d_model)
+    if config.position == "alibi":
+        return alibi_slopes(config.n_heads)
+    return None
