@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from microformer.errors import UserError
 from microformer.model import parts
 from microformer.model.adapter import Bottleneck
 from microformer.model.attention import Attention, CrossAttention
@@ -44,6 +45,20 @@ class Block(nn.Module):
         if self.cross_norm is None or self.cross_attention is None:
             return hidden
         return self.around(hidden, self.cross_norm, self.cross_attention, places, cache)
+
+    def weights(self, hidden: Tensor, places: Places, *, across: bool = False) -> Tensor:
+        """How much each token takes from each, or with ``across`` from each of the source.
+
+        *Shape:* (batch, seq, d_model) -> (batch, heads, seq, keys). Raises ``UserError`` when the part cannot tell.
+        """
+        norm, part = self.attention_norm, self.attention
+        if across and self.cross_norm is not None and self.cross_attention is not None:
+            hidden = self.around(hidden, norm, part, places)
+            norm, part = self.cross_norm, self.cross_attention
+        if not hasattr(part, "weights"):
+            raise UserError("This model's attention does not tell its weights; give its class a method weights.")
+        weights: Tensor = part.weights(norm(hidden) if self.pre else hidden, places)
+        return weights
 
     def feed(self, hidden: Tensor) -> Tensor:
         """The second half: each token for itself."""

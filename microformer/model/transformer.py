@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from microformer.errors import UserError
+from microformer.model.block import Block
 from microformer.model.cache import KVCache
 from microformer.model.config import ModelConfig
 from microformer.model.memory import Memory
@@ -109,6 +110,46 @@ class Transformer(Stack):
             counted = torch.arange(seq, device=hidden.device) < lengths[:, None]  # (B, T)
             whole = (hidden * counted[..., None]).sum(1) / lengths[:, None]
         return self.pooled(whole.to(self.pooled.weight.dtype))
+
+    @torch.no_grad()
+    def hidden_by_layer(
+        self,
+        tokens: Tensor,
+        *,
+        session: Memory | None = None,
+        lengths: Tensor | None = None,
+        source: Encoded | None = None,
+    ) -> list[Tensor]:
+        """What the first block reads, and what each puts out; ``logits(norm(one))`` is what it would say by then.
+
+        *Shape:* (batch, seq) -> n_layers + 1 of (batch, seq, d_model).
+        """
+        places = self.places(tokens.shape[1], lengths=lengths, source=source)
+        hidden = [self.embed(tokens)]
+        for index in range(self.config.n_layers):
+            hidden.append(self.run_blocks(hidden[-1], places, first=index, last=index + 1, session=session))
+        return hidden
+
+    @torch.no_grad()
+    def attention_maps(
+        self,
+        tokens: Tensor,
+        *,
+        session: Memory | None = None,
+        lengths: Tensor | None = None,
+        source: Encoded | None = None,
+        across: bool = False,
+    ) -> list[Tensor]:
+        """How much each token takes from each, or with ``across`` from each of the source, in every block.
+
+        *Shape:* (batch, seq) -> n_layers of (batch, heads, seq, keys); what a query takes sums to 1.
+        """
+        if across and source is None:
+            raise UserError("Attention across needs a source, which only an encoder_decoder has.")
+        places = self.places(tokens.shape[1], lengths=lengths, source=source)
+        hidden = self.hidden_by_layer(tokens, session=session, lengths=lengths, source=source)
+        blocks = (block for block in self.blocks if isinstance(block, Block))
+        return [block.weights(one, places, across=across) for block, one in zip(blocks, hidden, strict=False)]
 
     @property
     def head(self) -> Tensor:
