@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from microformer.adapters.build import build_model
 from microformer.data.tokenizers import Tokenizer, load_tokenizer
 from microformer.errors import UserError
 from microformer.files import directory_written_whole, read_json, read_yaml, sha256, write_json
@@ -166,13 +167,13 @@ def load_weights(config: ModelConfig, path: Path) -> Transformer:
     if config.adapter_dim and adapter is not None and len(adapter) == 2:
         config = replace(config, adapter_dim=adapter[1])
     with torch.device("meta"):
-        model = Transformer(config)
+        model = build_model(config)
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     tensors = load_tensors(path, expected)
     if any(not bool(tensor.isfinite().all()) for tensor in tensors.values()):
         raise UserError(f"{path.name} holds values that are not finite numbers; these weights cannot be used.")
     with _generator_kept():
-        model = Transformer(config)
+        model = build_model(config)
     model.load_state_dict(tensors)
     model.lift_unseen()
     return model

@@ -24,6 +24,7 @@ COMMANDS = {
     "profile": "Tell what a configuration costs before it is trained.",
     "bench": "Measure speed or memory of the program on this machine.",
     "consolidate": "Move what a session was taught into the model's long-term memory.",
+    "merge": "Make what a run learned by LoRA part of its weights.",
     "push": "Put a run on the Hugging Face Hub.",
     "pull": "Get a run from the Hugging Face Hub.",
     "export": "Write a run into one zip file.",

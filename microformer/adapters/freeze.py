@@ -1,17 +1,22 @@
 """Which weights learn, and which stay as they are."""
 
-from collections.abc import Iterator
-
-from torch import nn
-
+from microformer.adapters.patterns import matching
+from microformer.errors import UserError
 from microformer.model.transformer import Transformer
 
-
-def freeze(model: Transformer) -> None:
-    """No weight of the model takes gradients; teaching trains tensors beside it."""
-    model.requires_grad_(False)
+LORA_FREEZES = "*,!*.lora_*"
 
 
-def long_term_parameters(model: Transformer) -> Iterator[tuple[str, nn.Parameter]]:
-    """Names and weights of the long-term adapters, block by block."""
-    return ((name, weight) for name, weight in model.named_parameters() if ".long_term." in name)
+def freeze_matching(model: Transformer, patterns: str) -> None:
+    """Freeze the weights whose names fit ``patterns`` (see ``matching``); with LoRA, all others are frozen first.
+
+    Raises ``UserError`` for a pattern that fits no weight, and when nothing is left to learn.
+    """
+    weights = dict(model.named_parameters())
+    if model.config.lora_rank:
+        patterns = f"{LORA_FREEZES},{patterns}"
+    frozen = matching(patterns, weights, setting="freeze")
+    if len(frozen) == len(weights):
+        raise UserError("freeze leaves no weight that could learn; let some go with a pattern such as !*.long_term.*.")
+    for name, weight in weights.items():
+        weight.requires_grad_(name not in frozen)

@@ -10,6 +10,8 @@ GATED = ("swiglu", "geglu")
 ACTIVATIONS = ("relu", "relu_squared", "gelu", "gelu_tanh", "silu", *GATED)
 POSITIONS = ("learned", "sinusoidal", "rotary", "alibi", "none")
 KINDS = ("decoder", "encoder", "encoder_decoder")
+LORA = ("lora_rank", "lora_alpha", "lora_targets")
+"""Settings that say how a model is adapted, not what it is."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,16 @@ class ModelConfig:
     )
     attention: str = setting("standard", "Name of the attention part; your own must be registered from Python.")
     feed_forward: str = setting("standard", "Name of the feed-forward part; your own must be registered from Python.")
+    lora_rank: int = setting(
+        0,
+        "Rank of low-rank additions (LoRA) that adapt a trained model while its own weights stay; 0 leaves them out.",
+        minimum=0,
+        maximum=1024,
+    )
+    lora_alpha: float = setting(16.0, "Strength of the low-rank additions: they count lora_alpha / lora_rank.", above=0)
+    lora_targets: str = setting(
+        "*.qkv,*.out", "Linear layers that get low-rank additions, as patterns of names with commas between them."
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -40,6 +40,11 @@ class TrainConfig:
     recompute: bool = setting(
         False, "Keep less of the forward pass and compute it again in the backward one: less memory, more time."
     )
+    freeze: str = setting(
+        "",
+        "Weights that stay as they are: patterns of names with commas between them, such as tokens.*; the last that "
+        "fits a name counts, and one after ! lets it learn.",
+    )
     optimizer: str = setting(
         "adamw", "AdamW for everything, or Muon for the matrices and AdamW for the rest.", choices=OPTIMIZERS
     )

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from microformer import checkpoint
+from microformer.adapters.build import build_model
 from microformer.errors import UserError
 from microformer.model.dropout import chance_from
 from microformer.model.transformer import Transformer
@@ -151,7 +152,7 @@ class FabricRuntime:
 
         options = StateDictOptions(full_state_dict=True, cpu_offload=True)
         weights = get_model_state_dict(self.module._forward_module, options=options)
-        whole = Transformer(self.model.config)
+        whole = build_model(self.model.config)
         if self.main:
             whole.load_state_dict({name.removeprefix("module."): weight for name, weight in weights.items()})
         return whole
@@ -163,7 +164,10 @@ class ShardedAdamW:
     def __init__(self, model: Transformer, training: TrainConfig) -> None:
         self.rate = training.learning_rate
         self.inner: Any = torch.optim.AdamW(
-            model.parameters(), lr=self.rate, betas=(0.9, training.beta2), weight_decay=training.weight_decay
+            [weight for weight in model.parameters() if weight.requires_grad],
+            lr=self.rate,
+            betas=(0.9, training.beta2),
+            weight_decay=training.weight_decay,
         )
 
     def step(self, factor: float) -> None:

@@ -182,7 +182,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig, *, arithmetic: torch.d
     matrices = {name for name, weight in named.items() if weight.ndim == 2 and "blocks." in name}
     parts: list[Optimizer] = []
     if config.optimizer == "muon":
-        for_muon = {name for name in matrices if ".long_term." not in name}
+        for_muon = {name for name in matrices if ".long_term." not in name and ".lora_" not in name}
         parts.append(
             Muon(
                 {name: named[name] for name in named if name in for_muon},
@@ -192,14 +192,17 @@ def make_optimizer(model: nn.Module, config: TrainConfig, *, arithmetic: torch.d
             )
         )
         named = {name: weight for name, weight in named.items() if name not in for_muon}
-    adamw = AdamW(
-        named,
-        learning_rate=config.learning_rate,
-        betas=(0.9, config.beta2),
-        weight_decay=config.weight_decay,
-        decayed=matrices,
-    )
-    return Together([*parts, adamw])
+    if named:
+        parts.append(
+            AdamW(
+                named,
+                learning_rate=config.learning_rate,
+                betas=(0.9, config.beta2),
+                weight_decay=config.weight_decay,
+                decayed=matrices,
+            )
+        )
+    return Together(parts)
 
 
 def _gradients(weights: list[Tensor]) -> list[Tensor]:

@@ -10,10 +10,14 @@ from pathlib import Path
 import torch
 
 from microformer import checkpoint
+from microformer.adapters.build import build_model
+from microformer.adapters.freeze import freeze_matching
+from microformer.adapters.lora import merged
 from microformer.data.datasets import Dataset
 from microformer.data.tokenizers import load_tokenizer
 from microformer.errors import UserError
 from microformer.files import free_bytes
+from microformer.model.config import LORA
 from microformer.model.profile import parameters_by_part
 from microformer.model.transformer import NEVER_SEEN, Transformer
 from microformer.tasks import LanguageModelling, Task
@@ -69,7 +73,7 @@ def set_up(
     config: RunConfig, dataset: Dataset, run: Run, *, resume: bool, init: Path | None, report: Callable[[str], None]
 ) -> Job:
     """Make or re-open the run's directory and build all that its steps need. The caller holds the run's lock."""
-    resumed_from = checkpoint.newest(run.path) if resume else None
+    resumed_from = checkpoint_to_resume(run) if resume else None
     _refuse_what_cannot_work(config, dataset, run, resume=resume)
     config, given = _resolve_model(config, dataset, run, init)
     device = find_device(config.training.device)
@@ -79,6 +83,8 @@ def set_up(
     config = _resolve_auto(config, run, device, report)
     together = fabric.launch(config.training) if fabric.wanted(config.training) else None
     model = _build_model(config, dataset, given)
+    if resumed_from is not None:
+        model.load_state_dict(checkpoint.load_tensors(resumed_from / checkpoint.WEIGHTS))
     precision = config.training.precision
     runtime: Runtime
     if together is not None:
@@ -89,22 +95,26 @@ def set_up(
     optimizer = runtime.own_optimizer or make_optimizer(model, config.training, arithmetic=arithmetic)
     progress = Progress()
     if resumed_from is not None:
-        progress = restore(resumed_from, model, optimizer)
+        progress = restore(resumed_from, optimizer)
     log = Log(config.training.logger if runtime.main else "none", run.path)
     _open_directory(run, config, dataset, progress.step)
     budget = Budget.of(config.training, len(dataset.train), config.training.batch_size * config.model.max_seq_len)
     return Job(run, config, dataset, _task(model), runtime, model, optimizer, progress, budget, log)
 
 
-def restore(directory: Path, model: Transformer, optimizer: Optimizer) -> Progress:
-    """Put a checkpoint's weights and optimizer state in place, bit for bit, and say where the run stood."""
-    if "consolidated" in checkpoint.read_json(directory / checkpoint.STATE):  # its long-term adapters have grown
-        raise UserError(
-            f"The newest checkpoint of {directory.parent.parent.name} was consolidated, so its training cannot go on; "
+def checkpoint_to_resume(run: Run) -> Path | None:
+    """The checkpoint to go on from, if there is one. Raises ``UserError`` when it cannot be trained any further."""
+    found = checkpoint.newest(run.path)
+    if found is not None and "consolidated" in checkpoint.read_json(found / checkpoint.STATE):
+        raise UserError(  # its long-term adapters have grown
+            f"The newest checkpoint of {run.path.name} was consolidated, so its training cannot go on; "
             "take that back with consolidate --undo first."
         )
-    weights = checkpoint.load_tensors(directory / checkpoint.WEIGHTS)
-    model.load_state_dict(weights)
+    return found
+
+
+def restore(directory: Path, optimizer: Optimizer) -> Progress:
+    """Put a checkpoint's optimizer state in place, bit for bit, and say where the run stood."""
     try:
         optimizer.load_state(checkpoint.load_tensors(directory / checkpoint.OPTIMIZER))
     except (KeyError, RuntimeError):
@@ -167,11 +177,19 @@ def _resolve_model(
             )
     elif init is not None:
         loaded = checkpoint.load(init)
+        given = merged(loaded.model)
         if loaded.tokenizer.hash != tokenizer.hash:
             raise UserError(
                 f"{init} has another tokenizer than the dataset; prepare the dataset with --tokenizer {init}."
             )
-        shape, given = dataclasses.replace(loaded.model.config, dropout=shape.dropout), loaded.model
+        chosen = {name: getattr(shape, name) for name in ("dropout", *LORA)}
+        adapter_dim = given.config.adapter_dim or shape.adapter_dim  # adapters that are there stay
+        shape = dataclasses.replace(given.config, **chosen, adapter_dim=adapter_dim)
+    elif shape.lora_rank:
+        raise UserError(
+            f"lora_rank is {shape.lora_rank}, but low-rank additions adapt a model that is trained already; "
+            "give one with --init RUN, or set lora_rank to 0."
+        )
     return dataclasses.replace(config, model=shape), given
 
 
@@ -188,20 +206,31 @@ def _resolve_auto(config: RunConfig, run: Run, device: torch.device, report: Cal
     )
     # Compiled, a 4 x 192 model was measured to take 1.7 times as long: the compiler's code is not done in lanes.
     compiled = "off" if training.compile == "auto" else training.compile
-    millions = sum(parameters_by_part(config.model).values()) / 1e6
     count = torch.get_num_threads()
     threads = "" if device.type == "cuda" else f" with {count} thread{'s' if count > 1 else ''}"
-    report(f"{millions:.2f} million parameters on {device.type}{threads}; precision {why}; compile {compiled}.")
+    report(f"{_parameters(config)} on {device.type}{threads}; precision {why}; compile {compiled}.")
     return dataclasses.replace(config, training=dataclasses.replace(training, precision=precision, compile=compiled))
 
 
+def _parameters(config: RunConfig) -> str:
+    """How many parameters the model has, and how many of them learn, in words."""
+    with torch.device("meta"):
+        model = build_model(config.model)
+    freeze_matching(model, config.training.freeze)
+    total = sum(weight.numel() for weight in model.parameters())
+    learning = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    some = "" if learning == total else f", of which {learning:,} learn ({learning / total:.1%}),"
+    return f"{total / 1e6:.2f} million parameters{some}"
+
+
 def _build_model(config: RunConfig, dataset: Dataset, given: Transformer | None) -> Transformer:
-    """A model with fresh weights drawn from the seed, or with the ``given`` ones."""
+    """A model with fresh weights drawn from the seed, or with the ``given`` ones as far as those go."""
     torch.manual_seed(config.training.seed)
-    model = Transformer(config.model)
+    model = build_model(config.model)
+    freeze_matching(model, config.training.freeze)
     seen = torch.from_numpy(dataset.seen_tokens())
     if given is not None:
-        model.load_state_dict(given.state_dict())
+        model.load_state_dict(model.state_dict() | given.state_dict())
         seen = seen | (given.logit_bias == 0)
     model.logit_bias.copy_(torch.where(seen, 0.0, NEVER_SEEN))
     model.recompute = config.training.recompute

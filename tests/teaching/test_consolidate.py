@@ -22,7 +22,8 @@ from microformer.teaching.session import Session
 from microformer.teaching.settings import TeachSettings
 from microformer.teaching.store import open_session
 from microformer.teaching.teach import teach
-from microformer.training.setup import restore
+from microformer.training.run_directory import Run
+from microformer.training.setup import checkpoint_to_resume
 from tests.teaching.small_models import FACTS, finished, make_loaded, save_run
 
 PASSED = Check(recited=3, facts=3, locality=1.0, loss_before=2.0, loss_after=2.01)
@@ -98,7 +99,7 @@ def test_the_history_shows_it_and_undo_brings_model_and_session_back(tmp_path: P
     assert long_term_hash(now.model) == long_term_hash(changed)
     assert now.model.config.adapter_dim == 7
     with pytest.raises(UserError, match="was consolidated, so its training cannot go on"):
-        restore(directory, make_loaded().model, None)
+        checkpoint_to_resume(Run(tmp_path / "run"))
     with pytest.raises(UserError, match="another model"):
         open_session(undone := undo_consolidation(tmp_path / "run"), now)
     back = checkpoint.load(tmp_path / "run")

@@ -8,7 +8,7 @@ import gradio as gr
 from gradio.components import Component
 
 from microformer.errors import UserError
-from microformer.model.config import ModelConfig
+from microformer.model.config import LORA, ModelConfig
 from microformer.presets import Preset
 from microformer.training.config import TrainConfig
 from microformer.ui.actions import data as datasets
@@ -121,7 +121,7 @@ def _build_choice(page: Page) -> dict[str, Any]:
 
 def _build_settings() -> dict[str, Any]:
     gr.Markdown("#### The model")
-    model = build_form(ModelConfig, skip=("vocab_size",), id_prefix="model-")
+    model = build_form(ModelConfig, skip=("vocab_size", *LORA), id_prefix="model-")
     gr.Markdown("#### Its training")
     training = build_form(TrainConfig, id_prefix="training-")
     return {"model": model, "training": training, "filled": gr.State(None)}

@@ -1,0 +1,39 @@
+"""A run made from another one's weights without training: its LoRA merged, or its numbers made smaller."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from microformer import checkpoint
+from microformer.checkpoint import Loaded
+from microformer.errors import UserError
+from microformer.files import directory_written_whole, free_bytes
+from microformer.model.transformer import Transformer
+from microformer.training.config import RunConfig
+from microformer.training.run_directory import DATA, METRICS, SAMPLES, TOKENIZER, Run
+
+KEPT = (TOKENIZER, DATA, METRICS, SAMPLES, "val.npy")
+
+
+def derive(loaded: Loaded, model: Transformer, out: Path, message: str) -> Path:
+    """Make a run at ``out`` that is ``loaded`` with another ``model``, whole or not at all; returns ``out``.
+
+    It can be used as any run, but not resumed. ``message`` says where it comes from. Raises ``UserError`` when ``out``
+    already holds something, or the disk is full.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"There is already something at {out}; give a directory that does not exist yet.")
+    if free_bytes(out) < 2 * sum(tensor.nbytes for tensor in checkpoint.weights_of(model).values()):
+        raise UserError(f"There is not enough free space for {out}; free some and try again.")
+    config = replace(RunConfig.from_dict(loaded.config), model=model.config)
+    with directory_written_whole(out) as beside:
+        run = Run(beside)
+        run.write_config(config)
+        for name in KEPT:
+            if (loaded.run / name).is_file():
+                shutil.copyfile(loaded.run / name, beside / name)
+        checkpoint.save(
+            beside / "checkpoints" / loaded.checkpoint.name, model=model, optimizer_state=None, state=loaded.state
+        )
+        run.write_status("finished", int(loaded.state.get("step", 0)), message)
+    return out
