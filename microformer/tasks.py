@@ -61,8 +61,9 @@ class Batch:
         return self._each(lambda tensor: tensor.to(device))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        tensors: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
-        return Batch(**{name: None if tensor is None else change(tensor) for name, tensor in tensors.items()})
+        tensors = {one.name: getattr(self, one.name) for one in fields(self)}
+        changed: dict[str, Any] = {name: None if one is None else change(one) for name, one in tensors.items()}
+        return Batch(**changed)
 
 
 @dataclass(frozen=True)

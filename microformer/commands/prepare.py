@@ -17,7 +17,8 @@ def add_arguments(parser: Parser) -> None:
         nargs="+",
         required=True,
         metavar="SOURCE",
-        help="tales (made on the spot), text files (.txt, .md, .jsonl), or hub:NAME for a public corpus.",
+        help="Tiny Tales, made on the spot (tales, or tales:mood, tales:count, tales:questions); files (.txt, .md, "
+        ".jsonl, .csv), whose rows may have a label, a value or a target; or hub:NAME for a public corpus.",
     )
     parser.option(
         "--tokenizer",

@@ -1,4 +1,4 @@
-"""Prepared datasets: memory-mapped tokens, random batches to train on and ordered windows to validate on."""
+"""Prepared datasets: memory-mapped tokens and rows, random batches to train on and ordered windows to validate on."""
 
 import dataclasses
 import functools
@@ -10,6 +10,7 @@ import torch
 
 from microformer.data.counting import token_counts
 from microformer.data.info import DatasetInfo
+from microformer.data.rows import Rows, load_array, open_rows
 from microformer.data.tokenizers import Tokenizer, load_tokenizer
 from microformer.errors import UserError
 
@@ -43,6 +44,21 @@ class Dataset:
         """What is known of the dataset: its ``dataset.json``."""
         return DatasetInfo.read(self.directory)
 
+    @property
+    def kind(self) -> str:
+        """``text``, ``labelled``, ``valued`` or ``paired``."""
+        return self.info.kind if (self.directory / "dataset.json").is_file() else "text"
+
+    @functools.cached_property
+    def train_rows(self) -> Rows:
+        """The training split row by row, in a dataset that is no plain text."""
+        return open_rows(self.directory, "train", self.kind)
+
+    @functools.cached_property
+    def val_rows(self) -> Rows:
+        """The validation split row by row, in a dataset that is no plain text."""
+        return open_rows(self.directory, "val", self.kind)
+
     @functools.cached_property
     def val_bytes(self) -> int:
         """UTF-8 bytes of the validation text: what bits per byte are counted over."""
@@ -55,7 +71,10 @@ class Dataset:
         the validation text only must keep a probability, or that text could not be measured.)
         """
         size = self.tokenizer.vocab_size
-        seen = (token_counts(self.train, size) + token_counts(self.val, size)) > 0
+        read = [self.train, self.val]
+        if self.kind == "paired":
+            read += [rows.targets.tokens for rows in (self.train_rows, self.val_rows) if rows.targets]
+        seen = np.sum([token_counts(tokens, size) for tokens in read], axis=0) > 0
         seen[self.tokenizer.end_id] = True
         return seen
 
@@ -103,13 +122,8 @@ def open_validation(directory: Path | str) -> Dataset:
 
 
 def _tokens(path: Path) -> np.ndarray:
-    """A memory map of token ids, or ``UserError``. Nothing but plain numbers is ever read."""
-    try:
-        tokens = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"The dataset in {path.parent} lacks {path.name}; prepare it again.") from None
-    except (ValueError, OSError, EOFError):
-        raise UserError(f"{path} is damaged; prepare the dataset again.") from None
+    """A memory map of token ids, or ``UserError``."""
+    tokens = load_array(path)
     if tokens.ndim != 1 or tokens.dtype not in (np.uint16, np.uint32):
         raise UserError(f"{path} does not hold token ids; prepare the dataset again.")
     return tokens

@@ -52,6 +52,14 @@ class DatasetInfo:
     seed: int | None = None
     size: int | None = None
     limit: int | None = None
+    kind: str = "text"
+    """``text``, or ``labelled``, ``valued`` or ``paired`` rows."""
+    labels: list[str] = dataclasses.field(default_factory=list)
+    """Names of the classes of labelled rows, in the order of their numbers."""
+    label_counts: list[int] = dataclasses.field(default_factory=list)
+    """Training rows of each class."""
+    guess: float | None = None
+    """What one right answer for all rows reaches in validation: share right (labels), mean error (values)."""
     sha256: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def write(self, directory: Path) -> None:

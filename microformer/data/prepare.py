@@ -9,8 +9,10 @@ import numpy as np
 
 from microformer.data.counting import describe_tokens
 from microformer.data.info import DatasetInfo
-from microformer.data.sources import Source, parse_size, read_source, source_name
+from microformer.data.row_spools import RowSpools
+from microformer.data.sources import Source, kind_of_source, parse_size, read_source, rows_of_source, source_name
 from microformer.data.spool import Spool
+from microformer.data.tables import Row
 from microformer.data.tokenizers import (
     DOCUMENT_END,
     KINDS,
@@ -48,9 +50,10 @@ def prepare(
 ) -> DatasetInfo:
     """Write the dataset directory ``out``, whole or not at all, and return its card.
 
-    ``source``: ``tales`` (``size`` bytes made from ``seed``), ``hub:NAME`` (its first ``limit`` bytes), or paths of
-    ``.txt``, ``.md`` and ``.jsonl`` files. ``tokenizer``: ``char``, ``byte``, ``bpe``, ``wordpiece``, or the path of a
-    tokenizer file or of a dataset or run directory. ``val``: text to validate on instead of the last tenth.
+    ``source``: ``tales`` or one of its sets of rows such as ``tales:mood`` (``size`` bytes made from ``seed``),
+    ``hub:NAME`` (its first ``limit`` bytes), or paths of ``.txt``, ``.md``, ``.jsonl`` and ``.csv`` files.
+    ``tokenizer``: ``char``, ``byte``, ``bpe``, ``wordpiece``, or the path of a tokenizer file or of a dataset or run
+    directory. ``val``: what to validate on instead of the last tenth of a text, or every tenth row.
     ``progress(fraction, text)`` may raise to cancel. An ``out`` that is a dataset already is replaced. ``clock`` gives
     seconds since 1970. Raises ``UserError`` for everything a user can cause.
     """
@@ -58,14 +61,17 @@ def prepare(
     _check_out(out)
     given = _given_tokenizer(tokenizer, vocab_size)
     asked = {"seed": seed, "size": parse_size(size), "limit": None if limit is None else parse_size(limit)}
+    kind = kind_of_source(source)
     with directory_written_whole(out) as directory:
-        text = val_text = _read(source, directory / "text", asked, lambda done: told(0.4 * done, "Reading text"))
-        if val is not None:
-            val_text = _read(val, directory / "val_text", asked, lambda done: told(0.4, "Reading validation text"))
-        made = given or _make_tokenizer(tokenizer, [text, val_text], vocab_size, told)
+        rows = _read_rows(source, kind, val, directory, asked, told) if kind != "text" else None
+        spools = rows.spools if rows else _read_text(source, val, directory, asked, told)
+        text, val_text = spools[:2]
+        made = given or _make_tokenizer(tokenizer, spools, vocab_size, told)
         made.save(directory / "tokenizer.json")
         counted = _write_splits(directory, made, text, val_text, told)
-        is_tales = source_name(source) == "tales"
+        if rows is not None:
+            counted = _with_answers(counted, rows, directory, made)
+        is_tales = source_name(source).partition(":")[0] == "tales"
         info = DatasetInfo(
             name=name or source_name(source),
             source=source_name(source),
@@ -78,7 +84,7 @@ def prepare(
             characters_per_token=counted["characters"] / counted["tokens"],
             **counted,
         )
-        for spool in {text, val_text}:
+        for spool in set(spools):
             spool.path.unlink()
         info.write(directory)
     told(1.0, "Done")
@@ -92,16 +98,50 @@ def _check_out(out: Path) -> None:
         raise UserError(f"{out} exists and is not a dataset; choose another place.")
 
 
-def _read(source: Source, path: Path, asked: dict[str, Any], progress: Callable[[float], None]) -> Spool:
+def _read_text(
+    source: Source, val: Source | None, directory: Path, asked: dict[str, Any], told: Progress
+) -> list[Spool]:
+    """The text and the validation text: the same spool twice where one is a part of the other."""
+    text = _spool(source, directory / "text", asked, lambda done: told(0.4 * done, "Reading text"))
+    if val is None:
+        return [text, text]
+    return [text, _spool(val, directory / "val_text", asked, lambda done: told(0.4, "Reading validation text"))]
+
+
+def _spool(source: Source, path: Path, asked: dict[str, Any], progress: Callable[[float], None]) -> Spool:
     spool = Spool(path)
     spool.fill(read_source(source, progress=progress, **asked))
-    if spool.characters < MIN_CHARACTERS:
-        what = f"has only {spool.characters:,} characters" if spool.characters else "is empty"
+    _refuse_little(spool.characters, source)
+    return spool
+
+
+def _read_rows(
+    source: Source, kind: str, val: Source | None, directory: Path, asked: dict[str, Any], told: Progress
+) -> RowSpools:
+    def rows_of(split: str) -> Iterator[Row]:
+        return rows_of_source(source, split, val=val, **asked)
+
+    rows = RowSpools(kind, rows_of, directory, lambda done: told(0.4 * done, "Reading rows"))
+    _refuse_little(sum(spool.characters for spool in rows.spools), source)
+    return rows
+
+
+def _refuse_little(characters: int, source: Source) -> None:
+    if characters < MIN_CHARACTERS:
+        what = f"has only {characters:,} characters" if characters else "is empty"
         raise UserError(
             f"The text ({source_name(source)}) {what}; at least {MIN_CHARACTERS} characters are needed, and about a "
             "million to train a model that writes."
         )
-    return spool
+
+
+def _with_answers(counted: dict[str, Any], rows: RowSpools, directory: Path, tokenizer: Tokenizer) -> dict[str, Any]:
+    """What is known of a dataset, with what its answers add once they are written."""
+    for split, spool in rows.targets.items():
+        _encode(tokenizer, spool, 0, spool.file_bytes, directory / f"{split}.targets.npy", lambda done: None)
+    added = rows.write(directory)
+    warning = " ".join(sentence for sentence in (counted["warning"], rows.warning()) if sentence)
+    return counted | added | {"warning": warning, "sha256": counted["sha256"] | added["sha256"]}
 
 
 def _given_tokenizer(tokenizer: str, vocab_size: int | None) -> Tokenizer | None:

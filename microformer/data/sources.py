@@ -7,12 +7,19 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from microformer.data.corpora import CORPORA, Corpus
 from microformer.data.reading import Piece, read_files
+from microformer.data.tables import Row, kind_of_files, read_rows
 from microformer.errors import UserError
 
+if TYPE_CHECKING:
+    from microformer.data.tales.sets import TalesSet
+
 MAX_BYTES = 10**12
+VAL_EVERY = 10
+"""Of rows with answers, one in so many is kept for validation."""
 
 
 class Unreachable(UserError):
@@ -35,14 +42,67 @@ def read_source(
     ``source`` is ``tales`` (``size`` bytes of stories from ``seed``), ``hub:NAME``, or one or more paths. At most
     about ``limit`` bytes are read from files and the Hub. Raises ``UserError``.
     """
-    paths = [source] if isinstance(source, str | Path) else list(source)
-    if not paths:
-        raise UserError("There is no source; give tales, hub:NAME or text files.")
+    paths = _paths(source)
     if len(paths) == 1 and paths[0] == "tales":
         return _tales(size, seed, progress)
     if len(paths) == 1 and str(paths[0]).startswith("hub:"):
         return _hub(str(paths[0]).removeprefix("hub:"), limit, progress)
     return read_files([Path(path) for path in paths], limit, progress)
+
+
+def kind_of_source(source: Source) -> str:
+    """What a source holds: ``text``, or ``labelled``, ``valued`` or ``paired`` rows. Raises ``UserError``."""
+    paths = _paths(source)
+    if len(paths) == 1 and str(paths[0]).startswith("tales:"):
+        return _tales_set(str(paths[0])).kind
+    if len(paths) == 1 and (paths[0] == "tales" or str(paths[0]).startswith("hub:")):
+        return "text"
+    return kind_of_files([Path(path) for path in paths])
+
+
+def rows_of_source(
+    source: Source,
+    split: str,
+    *,
+    val: Source | None = None,
+    seed: int = 1,
+    size: int = 5_000_000,
+    limit: int | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> Iterator[Row]:
+    """The rows of ``train`` or ``val``: every tenth row of some files is for validation, or those of ``val``.
+
+    (Files are often sorted by what their rows say; the last tenth may lack a label.) The validation rows of Tiny
+    Tales are from a world of their own. Raises ``UserError``.
+    """
+    paths = _paths(source)
+    if str(paths[0]).startswith("tales:"):
+        tales = _tales_set(str(paths[0]))
+        return tales.rows(int(size * (0.9 if split == "train" else 0.1)), f"{split} {seed}", progress)
+    kind = kind_of_source(source)
+    if val is not None:
+        if kind_of_source(val) != kind:
+            raise UserError(f"{source_name(val)} holds {kind_of_source(val)} rows, but {source_name(source)} {kind}.")
+        chosen = _paths(source if split == "train" else val)
+        return read_rows([Path(path) for path in chosen], kind, limit, progress)
+    rows = enumerate(read_rows([Path(path) for path in paths], kind, limit, progress), start=1)
+    return (row for number, row in rows if (number % VAL_EVERY == 0) == (split == "val"))
+
+
+def _paths(source: Source) -> list[str | Path]:
+    paths = [source] if isinstance(source, str | Path) else list(source)
+    if not paths:
+        raise UserError("There is no source; give tales, hub:NAME or text files.")
+    return paths
+
+
+def _tales_set(name: str) -> "TalesSet":
+    from microformer.data.tales.sets import SETS
+
+    name = name.removeprefix("tales:")
+    if name not in SETS:
+        raise UserError(f"There is no set tales:{name}; known are {', '.join(f'tales:{known}' for known in SETS)}.")
+    return SETS[name]
 
 
 def source_name(source: Source) -> str:

@@ -60,7 +60,7 @@ def test_reading_stops_at_the_limit_and_tells_how_far_it_is(tmp_path: Path) -> N
         ("a.txt", b"\xe9\xff\x00\x80" * 100, "NUL bytes"),
         ("a.txt", b"text " * 2_000_000 + b"\0", "NUL bytes"),
         ("a.txt", b"\xff\xfea", "UTF-8"),
-        ("a.pdf", b"%PDF", r"\.txt, \.md or \.jsonl"),
+        ("a.pdf", b"%PDF", r"\.txt, \.md, \.jsonl or \.csv"),
         ("a.jsonl", b'"fine"\n{"text": ', r"Line 2 of a\.jsonl is not JSON"),
         ("a.jsonl", b'{"text": 7}', r"Line 1 of a\.jsonl has no text"),
         ("a.jsonl", b'{"content": "x"}', r"Line 1 of a\.jsonl has no text"),

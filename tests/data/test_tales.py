@@ -8,6 +8,7 @@ import pytest
 
 from microformer.data.tales import Story, corpus, stories
 from microformer.data.tales.lexicon import Form, Lexicon, Pattern, load, with_article
+from microformer.data.tales.sets import SETS
 from microformer.data.tales.teller import riddles
 
 
@@ -181,6 +182,7 @@ def test_every_pattern_can_be_filled(lexicon: Lexicon) -> None:
     lists = [value for value in vars(lexicon).values() if isinstance(value, list)]
     lists += [value for theme in lexicon.themes for value in vars(theme).values() if isinstance(value, list)]
     lists += [patterns for theme in lexicon.themes for patterns, _ in theme.scenes]
+    lists += [part for feeling in lexicon.feelings.values() for part in (feeling.why, feeling.signs)]
     forms = [one.plain if isinstance(one, Pattern) else one for many in lists for one in many]
     filled = [form.fill(slots) for form in forms if isinstance(form, Form)]
     assert len(filled) > 400
@@ -193,3 +195,35 @@ def test_articles_follow_the_sound() -> None:
         "an old hat",
         "an orange kite",
     ]
+
+
+@pytest.mark.parametrize("name", list(SETS))
+def test_sets_repeat_by_seed_and_validate_on_other_worlds(name: str) -> None:
+    first, again, other = (list(itertools.islice(SETS[name].stream(seed), 50)) for seed in ("1", "1", "2"))
+    assert first == again
+    assert not {row.text for row in first} & {row.text for row in other}
+
+
+def test_moods_are_shown_and_not_named(lexicon: Lexicon) -> None:
+    rows = list(itertools.islice(SETS["mood"].stream("1"), 2000))
+    counts = Counter(row.answer for row in rows)
+    assert counts.keys() == lexicon.feelings.keys() and min(counts.values()) > 300
+    told = {one.plain.template for feeling in lexicon.feelings.values() for one in (*feeling.why, *feeling.signs)}
+    assert not [text for text in told for name in lexicon.feelings if name in text.lower()]
+
+
+def test_what_was_carried_can_be_counted(lexicon: Lexicon) -> None:
+    stems = ("carried", "picked up", "brought", "under one arm")
+    for row in itertools.islice(SETS["count"].stream("1"), 500):
+        told = [one for one in re.split(r"(?<=[.?!]) ", row.text) if any(stem in one for stem in stems)]
+        assert len(told) == row.answer
+
+
+def test_the_answers_to_questions_are_the_worlds(lexicon: Lexicon) -> None:
+    for row in itertools.islice(SETS["questions"].stream("1"), 500):
+        thing = re.search(r"Where is the (.*?)(?: now)?\?$", row.text)
+        assert thing is not None
+        named = [
+            one for one in re.split(r"(?<=[.?!\"]) |\n", row.text)[:-1] if thing[1] in one and places_in(one, lexicon)
+        ]
+        assert places_in(str(row.answer), lexicon)[0] in places_in(named[-1], lexicon)

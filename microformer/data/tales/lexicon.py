@@ -72,6 +72,14 @@ class Theme:
 
 
 @dataclass(frozen=True)
+class Feeling:
+    """What brings a feeling about, and how it shows; its name is in neither."""
+
+    why: list[Pattern]
+    signs: list[Pattern]
+
+
+@dataclass(frozen=True)
 class Lexicon:
     """Everything that is chosen from when a story is told."""
 
@@ -94,6 +102,10 @@ class Lexicon:
     riddles: list[Pattern]
     ask: list[Pattern]
     answer: list[Pattern]
+    feelings: dict[str, Feeling]
+    between: list[Pattern]
+    carried: list[Pattern]
+    left: list[Pattern]
 
 
 def with_article(words: str) -> str:
@@ -152,6 +164,13 @@ def load(path: Path = LEXICON) -> Lexicon:
         riddles=[pattern(text) for text in raw["riddles"]],
         ask=patterns({"ask": raw["questions"]["ask"]}),
         answer=patterns({"answer": raw["questions"]["answer"]}),
+        feelings={
+            name: Feeling(*([pattern(text) for text in one[part]] for part in ("why", "signs")))
+            for name, one in raw["feelings"].items()
+        },
+        between=[pattern(text) for text in raw["between"]],
+        carried=[pattern(text) for text in raw["carrying"]["carried"]],
+        left=[pattern(text) for text in raw["carrying"]["left"]],
     )
 
 

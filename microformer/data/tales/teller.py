@@ -16,20 +16,20 @@ FEW_MOVES = (0, 0, 0, 1, 1, 2)  # of the second thing; a third one stays where i
 SENTENCES = 3  # in the middle of a story; the moves come first
 
 
-def stories(seed: int) -> Iterator[Story]:
+def stories(seed: int | str) -> Iterator[Story]:
     """An endless stream of stories; the same seed tells the same ones."""
     rand = random.Random(seed).random
     lexicon = load()
     while True:
-        yield _Telling(lexicon, rand).story()
+        yield Telling(lexicon, rand).story()
 
 
-def riddles(seed: int) -> Iterator[Story]:
+def riddles(seed: int | str) -> Iterator[Story]:
     """An endless stream of riddles: stories of nothing but where things are put, always worth asking about."""
     rand = random.Random(f"riddles {seed}").random
     lexicon = load()
     while True:
-        yield _Telling(lexicon, rand).riddle()
+        yield Telling(lexicon, rand).riddle()
 
 
 def corpus(size_bytes: int, seed: int) -> Iterator[str]:
@@ -48,7 +48,7 @@ def corpus(size_bytes: int, seed: int) -> Iterator[str]:
         yield document
 
 
-class _Tracked:
+class Tracked:
     """A thing of a story, where it is now, how often it was moved, and who moved it last (as the {A} of a view)."""
 
     __slots__ = ("mover", "moves", "place", "thing")
@@ -60,7 +60,7 @@ class _Tracked:
         self.mover: Slots | None = None
 
 
-class _Telling:
+class Telling:
     """One story being told. ``ab`` has the first person as {A} and the second as {B}; ``ba`` the other way round."""
 
     def __init__(self, lexicon: Lexicon, rand: Callable[[], float]) -> None:
@@ -119,7 +119,7 @@ class _Telling:
         tracked = self.things()
         return Story(self.paragraph(self.puzzle, tracked), self.questions(tracked) + self.questions(tracked))
 
-    def things(self) -> list[_Tracked]:
+    def things(self) -> list[Tracked]:
         """One to three things that cannot be mistaken for each other."""
         count = 1 + (self.rand() < 0.75) + (self.rand() < 0.1)
         chosen: list[Thing] = []
@@ -127,15 +127,15 @@ class _Telling:
             thing = self.choose(self.lexicon.things)
             if all(thing.noun != other.noun and thing.look != other.look for other in chosen):
                 chosen.append(thing)
-        return [_Tracked(thing) for thing in chosen]
+        return [Tracked(thing) for thing in chosen]
 
-    def paragraph(self, part: Callable[[list[_Tracked]], None], tracked: list[_Tracked]) -> str:
+    def paragraph(self, part: Callable[[list[Tracked]], None], tracked: list[Tracked]) -> str:
         self.sentences = []
         self.spoken_of = None  # a paragraph begins with a name
         part(tracked)
         return " ".join(self.sentences)
 
-    def beginning(self, tracked: list[_Tracked]) -> None:
+    def beginning(self, tracked: list[Tracked]) -> None:
         self.say(self.lexicon.open, self.ab)
         self.say(self.lexicon.friend, self.ab)
         for one in tracked:
@@ -143,12 +143,12 @@ class _Telling:
             self.say(self.lexicon.have, self.ab)
         self.say(self.theme.begin, self.ab)
 
-    def middle(self, tracked: list[_Tracked]) -> None:
+    def middle(self, tracked: list[Tracked]) -> None:
         """The moves in any order, with small events and scenes between them."""
         moving = [tracked[0]] * self.choose(MOVES)
         if len(tracked) > 1:
             moving += [tracked[1]] * min(self.choose(FEW_MOVES), 4 - len(moving))
-        beats: list[_Tracked | None] = [*moving, *[None] * (SENTENCES - len(moving))]
+        beats: list[Tracked | None] = [*moving, *[None] * (SENTENCES - len(moving))]
         for left in range(len(beats) - 1, 0, -1):  # random.shuffle costs as much as all the rest
             other = int(self.rand() * (left + 1))
             beats[left], beats[other] = beats[other], beats[left]
@@ -162,14 +162,14 @@ class _Telling:
             else:
                 self.say(self.theme.middle if self.rand() < 0.5 else self.theme.events, self.ab)
 
-    def ending(self, tracked: list[_Tracked]) -> None:
+    def ending(self, tracked: list[Tracked]) -> None:
         if self.rand() < 0.5:
             self.scene(tracked)
         self.say(self.theme.end, self.ab)
         if self.rand() < 0.35:
             self.say(self.lexicon.endings, self.ab)
 
-    def puzzle(self, tracked: list[_Tracked]) -> None:
+    def puzzle(self, tracked: list[Tracked]) -> None:
         self.say(self.lexicon.riddles, self.ab)
         for one in tracked:
             self.place(one, self.lexicon.places, self.ab)
@@ -180,7 +180,7 @@ class _Telling:
             self.place(one, self.lexicon.places, self.ab)
             self.say(self.lexicon.moves, self.ab)
 
-    def move(self, one: _Tracked) -> None:
+    def move(self, one: Tracked) -> None:
         """Somebody moves a thing to a place where nothing of this story has been."""
         chance = self.rand()
         mover: Slots | None = self.ab if chance < 0.7 else self.ba
@@ -201,14 +201,14 @@ class _Telling:
         self.place(one, self.choose(self.theme.places), mover or self.ab)
         self.say(patterns, mover or self.ab)
 
-    def look_back(self, one: _Tracked) -> None:
+    def look_back(self, one: Tracked) -> None:
         """Once in a story, tell again where a thing is: who reads on has to remember, too."""
         self.looked_back = True
         self.ab.update(one.thing.forms)
         self.mention(one.place, self.ab)
         self.say(self.lexicon.still_there, self.ab)
 
-    def place(self, one: _Tracked, places: Sequence[Place], slots: Slots) -> None:
+    def place(self, one: Tracked, places: Sequence[Place], slots: Slots) -> None:
         """Put a thing somewhere new and fill the slots that tell of it."""
         place = self.choose(places)
         while place in self.visited:
@@ -218,7 +218,7 @@ class _Telling:
         slots.update(one.thing.forms)
         self.mention(place, slots)
 
-    def scene(self, tracked: list[_Tracked]) -> None:
+    def scene(self, tracked: list[Tracked]) -> None:
         """Something that happens where none of the tracked things is."""
         patterns, places = self.choose(self.theme.scenes)
         place = self.choose(places)
@@ -231,11 +231,11 @@ class _Telling:
         self.last_mentioned = slots["P:at"] = place.at
         slots["P:to"] = place.to
 
-    def questions(self, tracked: list[_Tracked]) -> tuple[Question, ...]:
+    def questions(self, tracked: list[Tracked]) -> tuple[Question, ...]:
         asked = [self.question(one) for one in tracked]
         return tuple(asked if self.rand() < 0.5 else reversed(asked))
 
-    def question(self, one: _Tracked) -> Question:
+    def question(self, one: Tracked) -> Question:
         slots = {**one.thing.forms, "P:at": one.place.at}
         return Question(
             text=self.choose(self.lexicon.ask).plain.fill(slots),
