@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from microformer.adapters.session import MixedMemory, SessionMemory
+from microformer.errors import UserError
 from microformer.generation.prompt import window_start
 from microformer.generation.sampling import Choice, Sampling, choose_each
 from microformer.generation.stops import Ended
@@ -57,9 +58,12 @@ class Batch:
     """Rows that are decoded together. Rows join and leave between steps.
 
     The cache holds, of each row, the tokens of its window but the last; a step reads that one and writes the next.
+    Raises ``UserError`` for a model that does not go on with a text.
     """
 
     def __init__(self, model: Transformer, end_id: int) -> None:
+        if model.config.kind != "decoder" or model.config.outputs:
+            raise UserError("This model does not go on with a text; it tells something about a text, or answers one.")
         self.model = model
         self.end_id = end_id
         self.context = model.config.max_seq_len

@@ -9,6 +9,7 @@ from torch import Tensor
 from microformer.adapters.session import SessionMemory
 from microformer.generation.prompt import window_start
 from microformer.model.cache import KVCache
+from microformer.model.places import Encoded
 from microformer.model.transformer import Transformer
 
 
@@ -37,13 +38,15 @@ def beam_search(
     end_id: int,
     length_penalty: float = 1.0,
     session: SessionMemory | None = None,
+    source: Encoded | None = None,
 ) -> list[Beam]:
-    """The ``beams`` best continuations that were found, best first.
+    """The ``beams`` best continuations that were found, best first; of an encoder_decoder, answers to a ``source`` of
+    one row, whose ``prompt_ids`` are the end-of-text token.
 
     Every step keeps the ``beams`` most probable unfinished texts. It ends when none of them, however long it grew,
     could overtake the finished ones. ``length_penalty`` is at least 0.
     """
-    reader = _Reader(model, list(prompt_ids), session)
+    reader = _Reader(model, list(prompt_ids), session, source)
     live, done = [Beam((), 0.0)], list[Beam]()
     for _ in range(max_tokens):
         ahead = reader.log_probabilities(live)  # (live, vocab)
@@ -69,8 +72,10 @@ def beam_search(
 class _Reader:
     """The model and its cache, with a row for each unfinished text; all of them are equally long."""
 
-    def __init__(self, model: Transformer, prompt_ids: list[int], session: SessionMemory | None) -> None:
-        self.model, self.prompt_ids, self.session = model, prompt_ids, session
+    def __init__(
+        self, model: Transformer, prompt_ids: list[int], session: SessionMemory | None, source: Encoded | None
+    ) -> None:
+        self.model, self.prompt_ids, self.session, self.source = model, prompt_ids, session, source
         self.start = 0
         self.cache: KVCache | None = None
 
@@ -80,6 +85,7 @@ class _Reader:
         start = window_start(length, self.start, context)
         if self.cache is None or start != self.start:
             self.cache, self.start = self.model.new_cache(len(live)), start
+            self.cache.source = self.source and self.source.rows(torch.zeros(len(live), dtype=torch.int64))
         unread = start + self.cache.lengths[0]
         rows = [[*self.prompt_ids, *beam.ids][unread:] for beam in live]
         tokens = torch.tensor(rows, device=self.model.logit_bias.device)

@@ -183,7 +183,12 @@ class Transformer(Stack):
             table[short] *= (usual / lengths[short])[:, None]
 
     def new_cache(self, batch_size: int = 1, capacity: int | None = None) -> KVCache:
-        """An empty cache for ``batch_size`` rows of at most ``capacity`` tokens (the context, unless given)."""
+        """An empty cache for ``batch_size`` rows of at most ``capacity`` tokens (the context, unless given).
+
+        Raises ``UserError`` when the model does not write texts.
+        """
+        if not self.config.writes:
+            raise UserError("This model does not write texts; it tells something about them.")
         weight = self.head
         return KVCache(
             self.config, batch_size, capacity or self.config.max_seq_len, dtype=weight.dtype, device=weight.device
