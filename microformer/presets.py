@@ -53,8 +53,8 @@ def load_preset(preset: str | Path) -> RunConfig:
         raise UserError(f"In {path.name}: {error}") from None
 
 
-def with_changes(config: RunConfig, changes: Mapping[str, Mapping[str, Any]]) -> RunConfig:
-    """``config`` with ``{"model": {name: value}, "training": {name: value}}`` put over it. Raises ``UserError``.
+def with_changes(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+    """``config`` with ``{"task": …, "model": {name: value}, "training": {…}}`` put over it. Raises ``UserError``.
 
     Steps, epochs and minutes are three ways to say how long: asking for one puts the others of ``config`` aside.
     """
@@ -63,6 +63,7 @@ def with_changes(config: RunConfig, changes: Mapping[str, Mapping[str, Any]]) ->
     asked = [name for name in BUDGETS if training.get(name) is not None]
     if asked:
         plain["training"] |= dict.fromkeys(BUDGETS, None)
+    plain["task"] = changes.get("task", config.task)
     for part in ("model", "training"):
         plain[part] |= changes.get(part, {})
     return RunConfig.from_dict(plain)

@@ -37,6 +37,7 @@ LIBRARIES = {
     "lightning": lambda path: path.startswith("training/"),
     "huggingface_hub": lambda path: path.startswith("hub/") or path == "data/sources.py",
     "datasets": lambda path: path == "data/sources.py",
+    "torchmetrics": lambda path: path == "tasks/metrics.py",
 }
 
 
@@ -80,7 +81,7 @@ def test_app_imports_the_page_only() -> None:
 
 
 def test_the_package_and_its_command_line_load_nothing_slow() -> None:
-    slow = ["torch", "gradio", "lightning", "huggingface_hub", "datasets"]
+    slow = ["torch", "gradio", "lightning", "torchmetrics", "huggingface_hub", "datasets"]
     code = f"import sys, microformer, microformer.cli; sys.exit(str([n for n in {slow} if n in sys.modules] or ''))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=False)
     assert done.stderr.strip() == ""

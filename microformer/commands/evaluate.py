@@ -1,4 +1,4 @@
-"""``evaluate``: how well a run does on validation text."""
+"""``evaluate``: how well a run does on validation data."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from microformer.commands import output
 from microformer.commands.options import Parser, add_json
 
-DESCRIPTION = "Measure a model on the whole validation text of its dataset, in windows of its context."
+DESCRIPTION = "Measure a model on all validation text of its dataset, in windows of its context, or on all rows."
 
 
 def add_arguments(parser: Parser) -> None:
@@ -22,30 +22,37 @@ def add_arguments(parser: Parser) -> None:
         default="on",
         help="With a session: on uses it for every token (the default), off for none.",
     )
-    add_json(parser, "loss, perplexity and bits_per_byte")
+    add_json(parser, "loss, perplexity and bits_per_byte, or what the task is measured by,")
 
 
 def run(values: dict[str, Any]) -> None:
     """Measure and print."""
     from microformer.checkpoint import load
     from microformer.commands.sessions import forced, open_sessions
-    from microformer.commands.validation import validation_of
+    from microformer.commands.validation import named_labels, refuse_other_rows, validation_of
+    from microformer.tasks import task_of
     from microformer.training.evaluate import count_never_seen, evaluate
 
     loaded = load(values["run"])
+    task = task_of(loaded.config)
     dataset = validation_of(loaded, Path(values["data"]) if "data" in values else None)
+    refuse_other_rows(task, dataset)
     sessions = open_sessions(values["session"], loaded)
     memory = forced(sessions) if values["gate"] == "on" else None
-    if strange := count_never_seen(loaded.model, dataset, memory):
+    if task.name == "language_modelling" and (strange := count_never_seen(loaded.model, dataset, memory)):
         output.note(
             f"{strange:,} of the {len(dataset.val):,} tokens of this text were never seen in training, and the model "
             f"cannot say them; each counts as a blind guess among all {loaded.tokenizer.vocab_size:,}."
         )
-    found = evaluate(loaded.model, dataset, session=memory)
+    found = evaluate(loaded.model, dataset, session=memory, task=task)
     if values["json"]:
-        output.result_json({"loss": found.loss, "perplexity": found.perplexity, "bits_per_byte": found.bits_per_byte})
-    else:
+        output.result_json({**found.to_dict(), **named_labels(task)})
+    elif task.name == "language_modelling":
         output.result(
             f"loss {found.loss:.4f}, perplexity {found.perplexity:.2f}, {found.bits_per_byte:.4f} bits per byte "
             f"on {len(dataset.val):,} tokens"
         )
+    else:
+        numbers = {name: value for name, value in found.to_dict().items() if isinstance(value, float)}
+        told = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in numbers.items())
+        output.result(f"{told} on {round(task.extent(dataset, 'val', loaded.model.config.max_seq_len).rows):,} rows")

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from microformer.generation.sampling import Sampling
     from microformer.generation.stream import Stream
 
-DESCRIPTION = "Let a model continue a prompt. A prompt that was taught is answered from the session."
+DESCRIPTION = (
+    "Let a model continue a prompt; other tasks have it tell a label, a number or an answer. A prompt that was "
+    "taught is answered from the session."
+)
 TOGETHER = 256  # texts that are handed to the engine at once
 
 
@@ -41,11 +44,17 @@ def run(values: dict[str, Any]) -> None:
     """Write texts for every prompt."""
     from microformer.checkpoint import load
     from microformer.commands.sessions import Recaller
+    from microformer.commands.told import tell
     from microformer.generation.engine import Engine
+    from microformer.tasks import task_of
 
     prompts = prompts_of(values)
     sampling = sampling_of(values)
     loaded = load(values["run"])
+    task = task_of(loaded.config)
+    if task.name != "language_modelling":
+        tell(values, loaded, task, prompts, sampling)
+        return
     recaller = Recaller(values, loaded)
     with Engine(loaded.model, loaded.tokenizer) as engine:
         write = writer_of(values, loaded, sampling) or (lambda reads, memory: engine.samples(reads, sampling, memory))

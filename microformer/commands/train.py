@@ -13,7 +13,7 @@ DESCRIPTION = (
     "such as --training.max_steps 500 or --model.d_model 64."
 )
 
-USAGE = "--config FILE --data DIR --out RUN [--resume] [--init RUN] [--model.NAME VALUE] [--training.NAME VALUE]"
+USAGE = "--config FILE --data DIR --out RUN [--resume] [--init RUN] [--task TASK] [--model.NAME X] [--training.NAME X]"
 
 
 def add_arguments(parser: Parser) -> None:
@@ -23,6 +23,7 @@ def add_arguments(parser: Parser) -> None:
     parser.option("--out", required=True, metavar="RUN", help="The run's directory.")
     parser.add_argument("--resume", action="store_true", help="Go on from the newest checkpoint, if there is one.")
     parser.option("--init", metavar="RUN", help="Begin with the weights of this run instead of random ones.")
+    add_settings(parser, RunConfig)
     add_settings(parser, ModelConfig, prefix="model.", leave_out=("vocab_size",))
     add_settings(parser, TrainConfig, prefix="training.")
 
@@ -53,7 +54,8 @@ def configuration(values: dict[str, Any], known: RunConfig | None) -> RunConfig:
     if known is None and "config" not in values:
         raise UserError("There is no configuration; give one with --config FILE, for example presets/tiny.yaml.")
     base = known or load_preset(values["config"])
-    changes = {
+    changes: dict[str, Any] = {
+        **given_settings(values, RunConfig),
         "model": given_settings(values, ModelConfig, prefix="model."),
         "training": given_settings(values, TrainConfig, prefix="training."),
     }

@@ -8,6 +8,7 @@ import torch
 from microformer.checkpoint import Loaded
 from microformer.data.datasets import Dataset, open_validation
 from microformer.errors import UserError
+from microformer.tasks import KINDS, Classification, Task
 from microformer.training.run_directory import Run
 
 
@@ -31,6 +32,23 @@ def validation_of(loaded: Loaded, data: Path | None) -> Dataset:
             f"prepare it again with --tokenizer {loaded.run}."
         )
     return dataset
+
+
+def refuse_other_rows(task: Task, dataset: Dataset) -> None:
+    """Raise ``UserError`` for a dataset whose rows are not what the task is about."""
+    _, needed = KINDS[task.name]
+    if needed not in ("text", dataset.kind):
+        raise UserError(
+            f"This run does {task.name.replace('_', ' ')}, but the dataset holds {dataset.kind} rows; "
+            "give one of its kind with --data DIR."
+        )
+    if isinstance(task, Classification) and tuple(dataset.info.labels) != task.labels:
+        raise UserError(f"The dataset has the labels {', '.join(dataset.info.labels)}, but the run knows others.")
+
+
+def named_labels(task: Task) -> dict[str, list[str]]:
+    """The names of the rows and columns of a confusion matrix."""
+    return {"labels": list(task.labels)} if isinstance(task, Classification) else {}
 
 
 def windows_of(dataset: Dataset, context: int, most: int = 64) -> torch.Tensor:

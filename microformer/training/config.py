@@ -1,13 +1,21 @@
 """Settings of a training run, and the complete configuration that a run keeps in its ``config.yaml``."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from microformer.errors import UserError
 from microformer.model.config import ModelConfig
 from microformer.settings import check, from_dict, setting
 
+TASKS = (  # the keys of tasks.KINDS, which takes long to load
+    "auto",
+    "language_modelling",
+    "masked_language_modelling",
+    "classification",
+    "regression",
+    "sequence_to_sequence",
+)
 OPTIMIZERS = ("adamw", "muon")
 SCHEDULES = ("cosine", "linear", "wsd", "one_cycle", "constant")
 
@@ -97,15 +105,31 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All of a run: what ``config.yaml`` and the presets hold. ``about`` says in one line what it is for."""
+    """All of a run: what ``config.yaml`` and the presets hold. ``about`` says in one line what it is for.
+
+    ``labels`` are the names of the classes, and ``value_mean`` and ``value_scale`` what values were standardised by; a
+    run's set-up takes them from its dataset.
+    """
 
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainConfig = field(default_factory=TrainConfig)
     about: str = ""
+    task: str = setting("auto", "What the model learns to do; auto is what the dataset's rows are for.", choices=TASKS)
+    labels: tuple[str, ...] = ()
+    value_mean: float = 0.0
+    value_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values of every setting, as they stand in ``config.yaml``."""
-        return {"about": self.about, "model": asdict(self.model), "training": asdict(self.training)}
+        """Plain values of every setting, as they stand in ``config.yaml``; what a task does not need is left out."""
+        plain: dict[str, Any] = {"about": self.about, "task": self.task}
+        if self.labels:
+            plain["labels"] = list(self.labels)
+        if self.task == "regression":
+            plain |= {"value_mean": self.value_mean, "value_scale": self.value_scale}
+        return plain | {"model": asdict(self.model), "training": asdict(self.training)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":
@@ -113,8 +137,8 @@ class RunConfig:
 
         Raises ``UserError`` with the name of a setting that is unknown or out of its range.
         """
-        if not isinstance(values, Mapping) or not values.keys() <= {"about", "model", "training"}:
-            raise UserError("A configuration has the parts about, model and training, and no others.")
+        if not isinstance(values, Mapping) or not values.keys() <= {one.name for one in fields(cls)}:
+            raise UserError("A configuration has the parts about, task, model and training, and no others.")
         parts = {name: values.get(name) or {} for name in ("model", "training")}
         for name, part in parts.items():
             if not isinstance(part, Mapping):
@@ -123,4 +147,8 @@ class RunConfig:
             model=from_dict(ModelConfig, parts["model"], where="model."),
             training=from_dict(TrainConfig, parts["training"], where="training."),
             about=str(values.get("about") or ""),
+            task=str(values.get("task") or "auto"),
+            labels=tuple(str(label) for label in values.get("labels") or ()),
+            value_mean=float(values.get("value_mean") or 0.0),
+            value_scale=float(values.get("value_scale") or 1.0),
         )

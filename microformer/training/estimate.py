@@ -14,7 +14,7 @@ from microformer.errors import UserError
 from microformer.model.config import ModelConfig
 from microformer.model.profile import profile
 from microformer.model.transformer import Transformer
-from microformer.tasks import Batch, LanguageModelling
+from microformer.tasks import trial
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.optimizers import make_optimizer
 from microformer.training.precision import choose_precision
@@ -127,15 +127,16 @@ def _try(shape: ModelConfig, training: TrainConfig) -> float:
     runtime = PlainRuntime(model, device, precision)
     arithmetic = torch.bfloat16 if precision == "bf16" else torch.float32
     optimizer = make_optimizer(model, training, arithmetic=arithmetic)
-    tokens = torch.zeros(rows, shape.max_seq_len, dtype=torch.int64, device=device)
+    task, batch = trial(shape, rows)
+    batch = batch.to(device)
     best, began = float("inf"), time.perf_counter()
     for _ in range(5):
         start = time.perf_counter()
-        float(runtime.learn(LanguageModelling(), Batch(tokens, tokens), parts=1, seed=0))  # waits for a GPU
+        float(runtime.learn(task, batch, parts=1, seed=0))  # waits for a GPU
         best = min(best, time.perf_counter() - start)
         if time.perf_counter() - began > TRIAL_SECONDS / 2:
             break
     start = time.perf_counter()
     optimizer.step(1.0)
     once = time.perf_counter() - start
-    return best / tokens.numel() + once / (training.batch_size * shape.max_seq_len)
+    return best / (rows * shape.max_seq_len) + once / (training.batch_size * shape.max_seq_len)

@@ -1,8 +1,8 @@
 """How well a model does on text it was not trained on."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from microformer.data.counting import token_counts
 from microformer.data.datasets import Dataset
 from microformer.model.memory import Memory
 from microformer.model.transformer import Transformer
-from microformer.tasks import Batch, Evaluation, LanguageModelling, Task, summarise
+from microformer.tasks import Evaluation, LanguageModelling, Task
 
 
 def evaluate(
@@ -24,25 +24,21 @@ def evaluate(
     max_windows: int | None = None,
     task: Task | None = None,
 ) -> Evaluation:
-    """The model's loss over a dataset's validation split, in contiguous windows of its context.
+    """How a model does its task on a dataset's validation split: text in contiguous windows of its context, or rows.
 
-    The whole split, unless ``max_windows`` says how many windows at its beginning. A ``session`` is used for every
-    token. Dropout is off while it runs.
+    The whole split, unless ``max_windows`` says how many windows or rows at its beginning. A ``session`` is used for
+    every token. Dropout is off while it runs.
     """
     task = task or LanguageModelling()
-    context = context or model.config.max_seq_len
-    windows: Iterable[tuple[Tensor, Tensor]] = dataset.validation_windows(context, batch_size)
-    if max_windows is not None:
-        windows = islice(windows, max(1, max_windows // batch_size))
-    device = next(model.parameters()).device
     called = model if session is None else _WithSession(model, session)
-    nats, tokens = torch.zeros((), dtype=torch.float64, device=device), 0
     with evaluating(model), torch.inference_mode():
-        for inputs, targets in windows:
-            summed, count = task.total(called, Batch(inputs, targets).to(device))
-            nats += summed
-            tokens += count
-    return summarise(float(nats), tokens, dataset.val_bytes * tokens / max(len(dataset.val) - 1, 1))
+        return task.evaluate(
+            called,
+            dataset,
+            context=context or model.config.max_seq_len,
+            batch_size=batch_size,
+            most=max_windows,
+        )
 
 
 def count_never_seen(model: Transformer, dataset: Dataset, session: Memory | None = None) -> int:
@@ -58,8 +54,8 @@ class _WithSession(nn.Module):
         super().__init__()
         self.model, self.session = model, session
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        logits: Tensor = self.model(tokens, session=self.session)
+    def forward(self, tokens: Tensor, **others: Any) -> Tensor:
+        logits: Tensor = self.model(tokens, session=self.session, **others)
         return logits
 
 

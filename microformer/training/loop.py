@@ -22,9 +22,11 @@ from microformer.training.config import RunConfig
 from microformer.training.progress import Due
 from microformer.training.run_directory import ReadOnlyRun, Run
 from microformer.training.schedules import learning_rate_factor
-from microformer.training.setup import Job, set_up
+from microformer.training.setup import WINDOWED, Job, set_up
 from microformer.training.watch import Diverged, Judge, Metrics, save, write_sample
 
+PLAIN = ("step", "tokens", "seconds", "loss", "val_loss", "lr", "grad_norm", "tokens_per_second")
+"""What each row tells; the rest is the task's."""
 SAVE_SECONDS = 30.0
 """A running trainer saves at least this often."""
 
@@ -109,7 +111,8 @@ def run_steps(
             warmup_steps=budget.warmup(training.warmup_steps),
             floor=training.min_learning_rate,
         )
-        loss, norm = take_step(job, factor, short=done < training.short_share)
+        short = done < training.short_share and job.task.name in WINDOWED
+        loss, norm = take_step(job, factor, short=short)
         metrics.add(loss)
         seconds, asked = job.runtime.agree(clock() - began, stopping.is_set() or job.run.stop_requested())
         progress.advance(job.tokens_per_step, seconds)
@@ -173,9 +176,11 @@ def compiler_failed(error: BaseException) -> UserError | None:
 def describe(row: dict[str, Any], job: Job) -> str:
     """An evaluation in one line, for the terminal."""
     share = min(1.0, job.budget.done(row["step"], row["seconds"]))
+    metrics = {name: one for name, one in row.items() if name not in PLAIN and one is not None}
+    words = "".join(f"{one:.3f} {name.replace('_', ' ')}  " for name, one in metrics.items())
     return (
         f"step {row['step']:,} ({share:.0%})  loss {row['loss']:.4f}  validation {row['val_loss']:.4f}  "
-        f"{row['bits_per_byte']:.3f} bits per byte  {row['tokens_per_second']:,.0f} tokens/s  {row['seconds']:.1f} s"
+        f"{words}{row['tokens_per_second']:,.0f} tokens/s  {row['seconds']:.1f} s"
     )
 
 

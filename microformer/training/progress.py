@@ -30,7 +30,7 @@ class Progress:
         self.seconds = seconds
         self.val_loss = self.bits_per_byte = None
 
-    def judge(self, val_loss: float, bits_per_byte: float) -> bool:
+    def judge(self, val_loss: float, bits_per_byte: float | None) -> bool:
         """Take in an evaluation; returns whether it is the best so far."""
         self.val_loss, self.bits_per_byte = val_loss, bits_per_byte
         if self.best_loss is None or val_loss < self.best_loss:
@@ -55,7 +55,7 @@ class Budget:
     seconds: float | None = None
 
     @classmethod
-    def of(cls, config: TrainConfig, train_tokens: int, tokens_per_step: int) -> "Budget":
+    def of(cls, config: TrainConfig, train_tokens: float, tokens_per_step: float) -> "Budget":
         """Minutes if they are given, else epochs, else steps; 1,000 steps when nothing is."""
         if config.max_minutes is not None:
             return cls(None, config.max_minutes * 60)

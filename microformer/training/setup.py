@@ -1,6 +1,7 @@
 """From a configuration to everything the loop needs: model, optimizer, runtime, all at the step to go on from."""
 
 import dataclasses
+import functools
 import os
 import shutil
 from collections.abc import Callable
@@ -17,10 +18,10 @@ from microformer.data.datasets import Dataset
 from microformer.data.tokenizers import load_tokenizer
 from microformer.errors import UserError
 from microformer.files import free_bytes
-from microformer.model.config import LORA
+from microformer.model.config import LORA, ModelConfig
 from microformer.model.profile import parameters_by_part
 from microformer.model.transformer import NEVER_SEEN, Transformer
-from microformer.tasks import LanguageModelling, Task
+from microformer.tasks import Extent, Task, choose_task, make_task, possible_tokens
 from microformer.training import fabric
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.estimate import check_memory
@@ -31,6 +32,8 @@ from microformer.training.progress import Budget, Progress
 from microformer.training.run_directory import TOKENIZER, Run
 from microformer.training.runtime import PlainRuntime, Runtime, find_device
 
+WINDOWED = ("language_modelling", "masked_language_modelling")
+"""Tasks that read windows of running text."""
 FREE_BYTES = 50 * 2**20
 """Space that must be left on the disk beside a run's checkpoints before it starts."""
 
@@ -64,9 +67,15 @@ class Job:
         patience = self.training.patience
         return patience is not None and self.progress.evaluations_since_best >= patience
 
+    @functools.cached_property
+    def extent(self) -> Extent:
+        """What there is to learn from."""
+        return self.task.extent(self.dataset, "train", self.context)
+
     @property
     def tokens_per_step(self) -> int:
-        return self.training.batch_size * self.context
+        """On average, where rows differ in length."""
+        return round(self.training.batch_size * self.extent.tokens)
 
 
 def set_up(
@@ -83,6 +92,8 @@ def set_up(
     config = _resolve_auto(config, run, device, report)
     together = fabric.launch(config.training) if fabric.wanted(config.training) else None
     model = _build_model(config, dataset, given)
+    chosen = choose_task(config.task, config.model, dataset)
+    task = make_task(chosen, possible_tokens(model.logit_bias))
     if resumed_from is not None:
         model.load_state_dict(checkpoint.load_tensors(resumed_from / checkpoint.WEIGHTS))
     precision = config.training.precision
@@ -98,8 +109,19 @@ def set_up(
         progress = restore(resumed_from, optimizer)
     log = Log(config.training.logger if runtime.main else "none", run.path)
     _open_directory(run, config, dataset, progress.step)
-    budget = Budget.of(config.training, len(dataset.train), config.training.batch_size * config.model.max_seq_len)
-    return Job(run, config, dataset, _task(model), runtime, model, optimizer, progress, budget, log)
+    extent = task.extent(dataset, "train", config.model.max_seq_len)
+    budget = Budget.of(config.training, extent.total, config.training.batch_size * extent.tokens)
+    _tell_of_cut_rows(dataset, config, report)
+    return Job(run, config, dataset, task, runtime, model, optimizer, progress, budget, log)
+
+
+def _tell_of_cut_rows(dataset: Dataset, config: RunConfig, report: Callable[[str], None]) -> None:
+    """Say how many rows lose their end, in a task that reads rows."""
+    if config.task not in WINDOWED and (cut := dataset.train_rows.longer_than(config.model.max_seq_len)):
+        report(
+            f"{cut:,} of {len(dataset.train_rows):,} rows are longer than the context of {config.model.max_seq_len} "
+            "tokens and lose their end; a larger max_seq_len reads more of them."
+        )
 
 
 def checkpoint_to_resume(run: Run) -> Path | None:
@@ -135,7 +157,7 @@ def _refuse_what_cannot_work(config: RunConfig, dataset: Dataset, run: Run, *, r
             f"There is already a run in {run.path}; go on with it by --resume, or choose another directory with --out."
         )
     context, have = config.model.max_seq_len, len(dataset.train)
-    if have <= context:
+    if have <= context and dataset.kind == "text":
         raise UserError(
             f"The training text is {have} tokens long, but the context (max_seq_len) is {context}; "
             "take a longer text or a smaller context."
@@ -163,12 +185,17 @@ def _resolve_model(
     """The model's shape: the tokenizer sets the vocabulary, and ``init`` or a run to be resumed set the rest."""
     tokenizer = dataset.tokenizer
     shape, given = dataclasses.replace(config.model, vocab_size=tokenizer.vocab_size), None
+    if run.exists() or init is None:
+        config, shape = _resolve_task(config, shape, dataset)
     if run.exists():
         if load_tokenizer(run.path / TOKENIZER).hash != tokenizer.hash:
             raise UserError(
                 "The dataset has another tokenizer than the run; resume with the dataset it was started on."
             )
-        before = run.config().model
+        known = run.config()
+        before = dataclasses.replace(known.model, outputs=known.model.outputs or shape.outputs)  # it may be queued yet
+        if known.labels not in ((), config.labels):
+            raise UserError("The dataset has other labels than the run; resume with the dataset it was started on.")
         if before != shape:
             name = next(f.name for f in dataclasses.fields(shape) if getattr(before, f.name) != getattr(shape, f.name))
             raise UserError(
@@ -184,13 +211,21 @@ def _resolve_model(
             )
         chosen = {name: getattr(shape, name) for name in ("dropout", *LORA)}
         adapter_dim = given.config.adapter_dim or shape.adapter_dim  # adapters that are there stay
-        shape = dataclasses.replace(given.config, **chosen, adapter_dim=adapter_dim)
+        shape = dataclasses.replace(given.config, **chosen, adapter_dim=adapter_dim, outputs=0, pooling=shape.pooling)
+        config, shape = _resolve_task(config, shape, dataset)
     elif shape.lora_rank:
         raise UserError(
             f"lora_rank is {shape.lora_rank}, but low-rank additions adapt a model that is trained already; "
             "give one with --init RUN, or set lora_rank to 0."
         )
     return dataclasses.replace(config, model=shape), given
+
+
+def _resolve_task(config: RunConfig, shape: ModelConfig, dataset: Dataset) -> tuple[RunConfig, ModelConfig]:
+    """What the model is to learn, with what must be known of the answers, and the numbers it then tells."""
+    chosen = choose_task(config.task, shape, dataset)
+    config = dataclasses.replace(config, **dataclasses.asdict(chosen))
+    return config, dataclasses.replace(shape, outputs=chosen.outputs)
 
 
 def _resolve_auto(config: RunConfig, run: Run, device: torch.device, report: Callable[[str], None]) -> RunConfig:
@@ -230,17 +265,12 @@ def _build_model(config: RunConfig, dataset: Dataset, given: Transformer | None)
     freeze_matching(model, config.training.freeze)
     seen = torch.from_numpy(dataset.seen_tokens())
     if given is not None:
-        model.load_state_dict(model.state_dict() | given.state_dict())
+        mine, theirs = model.state_dict(), given.state_dict()  # a head for another task is left behind
+        model.load_state_dict({name: theirs.get(name, weight) for name, weight in mine.items()})
         seen = seen | (given.logit_bias == 0)
     model.logit_bias.copy_(torch.where(seen, 0.0, NEVER_SEEN))
     model.recompute = config.training.recompute
     return model
-
-
-def _task(model: Transformer) -> Task:
-    """Predicting the tokens that the model was not told never to expect."""
-    possible = model.logit_bias == 0
-    return LanguageModelling(None if bool(possible.all()) else possible.nonzero().flatten())
 
 
 def _open_directory(run: Run, config: RunConfig, dataset: Dataset, step: int) -> None:

@@ -11,12 +11,14 @@ from microformer import checkpoint
 from microformer.tasks import Evaluation
 from microformer.training.evaluate import evaluate, evaluating
 from microformer.training.progress import Due
-from microformer.training.setup import Job
+from microformer.training.setup import WINDOWED, Job
 
 ROW_STEPS, ROW_SECONDS = 10, 0.5
 EVALUATION_SHARE = 0.1
 """Evaluations during a run may cost this share of its time; the last one reads the whole validation text."""
 SAMPLE_TOKENS = 100
+HEADLINES = ("bits_per_byte", "perplexity")
+"""Metrics that a row has a place for, or that say no more than its loss."""
 
 
 class Diverged(Exception):
@@ -83,10 +85,11 @@ class Judge:
         self.job = job
         # A forward pass is a third of a training step.
         between = job.training.eval_every * job.tokens_per_step
+        self.extent = job.task.extent(job.dataset, "val", job.context)
         self.windows = self._at_most(3 * EVALUATION_SHARE * between)
         self.last_windows: int | None = None
 
-    def judge(self, *, last: bool) -> tuple[dict[str, float], bool]:
+    def judge(self, *, last: bool) -> tuple[dict[str, float | None], bool]:
         """The evaluation as parts of a row, and whether this is the best step so far.
 
         The steps of a run are compared on the same windows; what the last row tells is of all of them, in fp32.
@@ -97,7 +100,8 @@ class Judge:
         better = self.job.progress.judge(found.loss, found.bits_per_byte)
         if last and self.windows != self.last_windows:
             found = self._evaluate(self.last_windows, precise=True)
-        return {"val_loss": found.loss, "bits_per_byte": found.bits_per_byte}, better
+        others = {name: one for name, one in found.metrics.items() if name not in HEADLINES and isinstance(one, float)}
+        return {"val_loss": found.loss, "bits_per_byte": found.bits_per_byte, **others}, better
 
     def reserve(self, pace: float) -> float:
         """Seconds that the last evaluation will take in a run that does ``pace`` tokens a second in training.
@@ -109,12 +113,12 @@ class Judge:
             return 0.0
         most = EVALUATION_SHARE * seconds
         self.last_windows = self._at_most(2 * pace * most)
-        return min(len(self.job.dataset.val) / (2 * max(pace, 1.0)), most)
+        return min(self.extent.total / (2 * max(pace, 1.0)), most)
 
     def _at_most(self, tokens: float) -> int | None:
-        """How many windows hold ``tokens``; ``None`` when that is all there are."""
-        windows = max(8, int(tokens / self.job.context))
-        return None if windows * self.job.context >= len(self.job.dataset.val) else windows
+        """How many windows or rows hold ``tokens``; ``None`` when that is all there are."""
+        rows = int(max(8 * self.job.context, tokens) / self.extent.tokens)
+        return None if rows >= self.extent.rows else rows
 
     def _evaluate(self, windows: int | None, *, precise: bool) -> Evaluation:
         job = self.job
@@ -129,19 +133,38 @@ class Judge:
 
 
 def write_sample(job: Job) -> None:
-    """Let the model continue the same prompt with the same random numbers as at every evaluation."""
+    """Show what the model makes of the same text as at every evaluation, with the same random numbers."""
     if not job.runtime.main or job.runtime.own_optimizer is not None:
         return  # one text is enough, and a model that is split among devices cannot write by itself
+    prompt = job.training.sample_prompt or (first_row(job) if job.task.name not in WINDOWED else first_words(job))
+    if job.task.name == "masked_language_modelling":
+        return  # it writes nothing
+    with evaluating(job.model):
+        text = said(job, prompt) if job.task.name not in WINDOWED else written(job, prompt)
+    job.run.append_sample({"step": job.progress.step, "prompt": prompt, "text": text})
+
+
+def written(job: Job, prompt: str) -> str:
+    """How the model goes on from a prompt."""
     from microformer.generation.complete import complete
     from microformer.generation.sampling import Sampling
 
-    tokenizer = job.dataset.tokenizer
-    prompt = job.training.sample_prompt or first_words(job)
-    with evaluating(job.model):
-        (written,) = complete(
-            job.model, tokenizer, [prompt], Sampling(max_tokens=SAMPLE_TOKENS, seed=job.training.seed)
-        )
-    job.run.append_sample({"step": job.progress.step, "prompt": prompt, "text": written.completion})
+    sampling = Sampling(max_tokens=SAMPLE_TOKENS, seed=job.training.seed)
+    (found,) = complete(job.model, job.dataset.tokenizer, [prompt], sampling)
+    return found.completion
+
+
+def said(job: Job, prompt: str) -> str:
+    """What the model tells about a text, or answers to it."""
+    from microformer.generation.predict import in_words, predict
+
+    return in_words(predict(job.model, job.dataset.tokenizer, job.task, prompt))
+
+
+def first_row(job: Job) -> str:
+    """The first text that the model is validated on."""
+    texts = job.dataset.val_rows.texts
+    return job.dataset.tokenizer.decode(texts.tokens[: texts.starts[1]].tolist())
 
 
 def first_words(job: Job, characters: int = 24) -> str:

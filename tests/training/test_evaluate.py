@@ -11,7 +11,8 @@ from microformer.adapters.session import SessionMemory
 from microformer.data.datasets import Dataset, open_validation
 from microformer.model.config import ModelConfig
 from microformer.model.transformer import NEVER_SEEN, Transformer
-from microformer.tasks import summarise
+from microformer.tasks import KINDS, summarise
+from microformer.training.config import TASKS
 from microformer.training.evaluate import count_never_seen, evaluate
 
 
@@ -85,3 +86,7 @@ def test_fewer_windows_read_only_the_beginning(dataset: Path, make_run_config: C
 
 def test_a_hopeless_loss_has_an_infinite_perplexity() -> None:
     assert summarise(1e6, 10, 10).perplexity == math.inf
+
+
+def test_every_task_can_be_asked_for_by_name() -> None:
+    assert ("auto", *KINDS) == TASKS

@@ -1,0 +1,48 @@
+"""What errors are called; from torchmetrics, which is loaded only when something is measured."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+
+def classification(logits: Tensor, targets: Tensor, classes: int) -> dict[str, Any]:
+    """Share right, F1 averaged over the classes, and how often each class (row) was taken for each (column).
+
+    *Shape:* logits (rows, classes), targets (rows,).
+    """
+    from torchmetrics.functional.classification import (
+        multiclass_accuracy,
+        multiclass_confusion_matrix,
+        multiclass_f1_score,
+    )
+
+    said = logits.argmax(-1)
+    return {
+        "accuracy": float(multiclass_accuracy(said, targets, classes, average="micro")),
+        "macro_f1": float(multiclass_f1_score(said, targets, classes, average="macro")),
+        "confusion": multiclass_confusion_matrix(said, targets, classes).tolist(),
+    }
+
+
+def regression(said: Tensor, targets: Tensor) -> dict[str, Any]:
+    """Mean absolute error, root mean square error, and the share of the variance that is explained (R²).
+
+    *Shape:* (rows,) both. R² is no number where all targets are the same.
+    """
+    from torchmetrics.functional.regression import mean_absolute_error, mean_squared_error, r2_score
+
+    varies = len(targets) > 1 and bool((targets != targets[0]).any())
+    return {
+        "mae": float(mean_absolute_error(said, targets)),
+        "rmse": float(mean_squared_error(said, targets, squared=False)),
+        "r2": float(r2_score(said, targets)) if varies else math.nan,
+    }
+
+
+def character_error_rate(written: Sequence[str], wanted: Sequence[str]) -> float:
+    """Characters to insert, delete or replace, over those of the right answers."""
+    from torchmetrics.functional.text import char_error_rate
+
+    return float(char_error_rate(list(written), list(wanted)))

@@ -1,0 +1,139 @@
+"""Saying one thing about a whole text: the class it belongs to, or a number."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from microformer.data.datasets import Dataset
+from microformer.data.rows import Rows
+from microformer.data.tokenizers import Tokenizer
+from microformer.tasks.batch import Batch
+from microformer.tasks.task import Evaluation, Extent, device_of
+
+
+@dataclass(frozen=True)
+class Classification:
+    """Tell which of ``labels`` a text has. *Shape:* inputs (batch, seq), lengths and targets (batch,) of int64."""
+
+    labels: tuple[str, ...]
+    name = "classification"
+
+    def batch(self, dataset: Dataset, rows: int, context: int, seed: int, step: int) -> Batch:
+        split = dataset.train_rows
+        return self._batch(split, split.drawn(rows, seed, step), context, dataset.tokenizer.end_id)
+
+    def _batch(self, split: Rows, rows: np.ndarray, context: int, end: int) -> Batch:
+        assert split.labels is not None
+        inputs, lengths = split.texts.padded(rows, context, end)
+        return Batch(inputs, torch.from_numpy(np.asarray(split.labels[rows], np.int64)), lengths)
+
+    def extent(self, dataset: Dataset, split: str, context: int) -> Extent:
+        return rows_extent(dataset, split, context)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        return F.cross_entropy(model(batch.inputs, lengths=batch.lengths).float(), batch.targets)
+
+    def evaluate(
+        self, model: nn.Module, dataset: Dataset, *, context: int, batch_size: int, most: int | None = None
+    ) -> Evaluation:
+        from microformer.tasks.metrics import classification
+
+        rows = validation(self._batch, dataset, context, batch_size, most)
+        logits, targets = answers(model, rows)
+        metrics = classification(logits, targets, len(self.labels))
+        return Evaluation(float(F.cross_entropy(logits, targets)), metrics)
+
+    def predict(self, model: nn.Module, tokenizer: Tokenizer, text: str, context: int) -> dict[str, Any]:
+        """``{"label", "probabilities"}``, the likeliest first."""
+        (logits,) = _numbers_for(model, tokenizer, text, context)
+        shares = logits.double().softmax(-1).tolist()
+        order = sorted(range(len(shares)), key=lambda index: -shares[index])
+        return {
+            "label": self.labels[order[0]],
+            "probabilities": {self.labels[index]: shares[index] for index in order},
+        }
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Tell the number that belongs to a text. *Shape:* inputs (batch, seq), lengths and targets (batch,).
+
+    The model is asked for (value - mean) / scale, so that it need not learn how large the values are; its loss is the
+    square of what it is off by then. The metrics are in the values' own units.
+    """
+
+    mean: float = 0.0
+    scale: float = 1.0
+    name = "regression"
+
+    def batch(self, dataset: Dataset, rows: int, context: int, seed: int, step: int) -> Batch:
+        split = dataset.train_rows
+        return self._batch(split, split.drawn(rows, seed, step), context, dataset.tokenizer.end_id)
+
+    def _batch(self, split: Rows, rows: np.ndarray, context: int, end: int) -> Batch:
+        assert split.values is not None
+        inputs, lengths = split.texts.padded(rows, context, end)
+        standard = (np.asarray(split.values[rows]) - self.mean) / self.scale
+        return Batch(inputs, torch.from_numpy(standard.astype(np.float32)), lengths)
+
+    def extent(self, dataset: Dataset, split: str, context: int) -> Extent:
+        return rows_extent(dataset, split, context)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        return F.mse_loss(model(batch.inputs, lengths=batch.lengths).float()[:, 0], batch.targets)
+
+    def evaluate(
+        self, model: nn.Module, dataset: Dataset, *, context: int, batch_size: int, most: int | None = None
+    ) -> Evaluation:
+        from microformer.tasks.metrics import regression
+
+        outputs, targets = answers(model, validation(self._batch, dataset, context, batch_size, most))
+        loss = float(F.mse_loss(outputs[:, 0], targets))
+        return Evaluation(loss, regression(outputs[:, 0] * self.scale + self.mean, targets * self.scale + self.mean))
+
+    def predict(self, model: nn.Module, tokenizer: Tokenizer, text: str, context: int) -> dict[str, Any]:
+        """``{"value"}``."""
+        ((number,),) = _numbers_for(model, tokenizer, text, context).tolist()
+        return {"value": number * self.scale + self.mean}
+
+
+def rows_extent(dataset: Dataset, split: str, context: int) -> Extent:
+    """Rows of a split, and how much of a batch each takes on average, cut to the context."""
+    rows = dataset.val_rows if split == "val" else dataset.train_rows
+    return Extent(len(rows), float(np.minimum(rows.sizes, context if rows.targets is None else 2 * context).mean()))
+
+
+def validation(make: Any, dataset: Dataset, context: int, rows: int, most: int | None) -> Iterator[Batch]:
+    """The validation rows (or the first ``most``) as batches that ``make(split, rows, context, end)`` makes."""
+    split = dataset.val_rows
+    return (make(split, some, context, dataset.tokenizer.end_id) for some in split.in_order(rows, most))
+
+
+def answers(model: nn.Module, batches: Iterator[Batch]) -> tuple[Tensor, Tensor]:
+    """What a model says to all batches and what it should have said. *Shape:* (rows, outputs), (rows,)."""
+    said, targets = [], []
+    for batch in batches:
+        there = batch.to(device_of(model))
+        said.append(model(there.inputs, lengths=there.lengths).float().cpu())
+        targets.append(batch.targets)
+    return torch.cat(said), torch.cat(targets)
+
+
+@torch.inference_mode()
+def _numbers_for(model: nn.Module, tokenizer: Tokenizer, text: str, context: int) -> Tensor:
+    """What a model says about one text. *Shape:* (1, outputs)."""
+    inputs = marked(tokenizer, text, context).to(device_of(model))
+    lengths = torch.tensor([inputs.shape[1]], device=inputs.device)
+    said: Tensor = model(inputs, lengths=lengths)
+    return said.float().cpu()
+
+
+def marked(tokenizer: Tokenizer, text: str, context: int) -> Tensor:
+    """A text as rows are read in training: a mark before and after it, cut to the context. *Shape:* (1, seq)."""
+    ids: Sequence[int] = tokenizer.encode(text)[: context - 2]
+    return torch.tensor([[tokenizer.end_id, *ids, tokenizer.end_id]])
