@@ -102,8 +102,10 @@ class Batch:
         return choices
 
     def _slide(self) -> None:
-        """Rows that have filled the context read the last part of it anew."""
+        """Rows that have filled the context read the last part of it anew, unless their cache rolls on."""
         assert self._cache is not None
+        if self.model.config.rolls:
+            return
         full = [i for i, length in enumerate(self._cache.lengths) if length == self.context]
         if full:
             again = self._read([self.rows[i] for i in full])
@@ -119,12 +121,12 @@ class Batch:
             row.start = window_start(len(row.ids), row.start, self.context)
         unread = [row.ids[row.start : -1] for row in rows]
         longest = max(len(ids) for ids in unread)
-        cache = self.model.new_cache(len(rows), max(1, longest))
+        lengths = torch.tensor([len(ids) for ids in unread], device=self._device)
+        cache = self.model.new_cache(len(rows), max(1, longest), rolling=True)
         if longest:
             tokens = torch.tensor([ids + [self.end_id] * (longest - len(ids)) for ids in unread], device=self._device)
             with threads_for(self.weights, tokens.numel()):
-                self.model.hidden(tokens, session=_mixed(rows), cache=cache)
-        cache.lengths = [len(ids) for ids in unread]
+                self.model.hidden(tokens, session=_mixed(rows), cache=cache, lengths=lengths)
         return cache
 
     def _arrange(self, rows: list[Row], old: list[tuple[KVCache | None, int]], joining: KVCache | None) -> None:
@@ -134,7 +136,7 @@ class Batch:
             self.rows, self._cache, self._memory = [], None, None
             return
         needed = max(len(row.ids) - row.start + row.sampling.max_tokens - row.written for row in rows)
-        cache = self.model.new_cache(len(rows), min(self.context, needed))
+        cache = self.model.new_cache(len(rows), min(self.context, needed), rolling=True)
         for i, (source, row) in enumerate(sources):
             assert source is not None
             cache.copy_row(i, source, row)

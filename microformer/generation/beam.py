@@ -83,10 +83,10 @@ class _Reader:
         """Of the token that follows each text. *Shape:* -> (live, vocab), in double precision."""
         length, context = len(self.prompt_ids) + len(live[0].ids), self.model.config.max_seq_len
         start = window_start(length, self.start, context)
-        if self.cache is None or start != self.start:
-            self.cache, self.start = self.model.new_cache(len(live)), start
+        if self.cache is None or (start != self.start and not self.model.config.rolls):
+            self.cache, self.start = self.model.new_cache(len(live), rolling=True), start
             self.cache.source = self.source and self.source.rows(torch.zeros(len(live), dtype=torch.int64))
-        unread = start + self.cache.lengths[0]
+        unread = self.start + self.cache.lengths[0]
         rows = [[*self.prompt_ids, *beam.ids][unread:] for beam in live]
         tokens = torch.tensor(rows, device=self.model.logit_bias.device)
         hidden = self.model.hidden(tokens, session=self.session, cache=self.cache)[:, -1]

@@ -41,7 +41,7 @@ def speculate(
             "take a draft that was trained with the same tokenizer."
         )
     ids, uniform, written = list(prompt_ids), random.Random(sampling.seed).random, 0
-    checking, drafting = _Reader(target, session), _Reader(draft, None)
+    checking, drafting = _Reader(target, session, spare=ahead), _Reader(draft, None)
     while written < sampling.max_tokens:
         room = min(ahead, sampling.max_tokens - written - 1, checking.room(len(ids)))
         drafted, guesses = list[int](), list[Tensor]()
@@ -88,15 +88,20 @@ def _draw(weights: Tensor, number: float) -> int:
 class _Reader:
     """A model that reads a growing text; what it has read of it is kept in a cache."""
 
-    def __init__(self, model: Transformer, session: SessionMemory | None) -> None:
+    def __init__(self, model: Transformer, session: SessionMemory | None, *, spare: int | None = None) -> None:
+        """``spare`` tokens at most are read and forgotten again; ``None``: more, so that the cache cannot roll."""
         self.model, self.session = model, session
+        self.rolls = model.config.rolls and spare is not None
         self.context = model.config.max_seq_len
         self.weights = sum(weight.numel() for weight in model.parameters())
         self.start = 0
-        self.cache: KVCache = model.new_cache()
+        self.cache: KVCache = model.new_cache(rolling=self.rolls, spare=spare or 0)
 
     def room(self, length: int) -> int:
-        """How many more tokens fit behind a text of ``length`` before the window has to move."""
+        """How many more tokens fit behind a text of ``length`` before the window has to move or, rolling on, only one
+        can be read at a time."""
+        if self.rolls and self.cache.lengths[0]:
+            return max(0, self.context - (length - self.start))
         return self.context - (length - window_start(length, self.start, self.context))
 
     @torch.inference_mode()
@@ -106,6 +111,8 @@ class _Reader:
         *Shape:* -> (count, vocab).
         """
         start = window_start(len(ids) - count + 1, self.start, self.context)
+        if self.rolls and self.cache.lengths[0]:
+            start = self.start
         if start != self.start:
             self.cache.reset()
             self.start = start

@@ -37,10 +37,13 @@ class Attention(nn.Module):
         if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)
         if places.turns is not None:
-            query, key = rotate(query, places.turns), rotate(key, places.turns)
+            query = rotate(query, places.turns)
+            key = rotate(key, places.turns) if places.key_turns is None else key
         if cache is not None:
             key, value = cache.put(self.layer, key, value)
             key, value = key.to(query.dtype), value.to(query.dtype)
+        if places.key_turns is not None:
+            key = rotate(key, places.key_turns)
         return query, shared(key, self.n_heads), shared(value, self.n_heads)
 
     def weights(self, hidden: Tensor, places: Places) -> Tensor:

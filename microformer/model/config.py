@@ -179,6 +179,11 @@ class ModelConfig:
         return self.causal and not self.outputs
 
     @property
+    def rolls(self) -> bool:
+        """Whether a text can go on past the context in constant memory: places count by distance, within a window."""
+        return self.kind == "decoder" and self.window is not None and self.position in ("rotary", "alibi", "none")
+
+    @property
     def encoder(self) -> "ModelConfig":
         """The shape of an encoder_decoder's encoder."""
         return replace(self, kind="encoder", n_layers=self.n_encoder_layers or self.n_layers, outputs=1)

@@ -13,6 +13,7 @@ from microformer.model.memory import Memory
 from microformer.model.norms import make_norm
 from microformer.model.places import LONGEST_PLAIN, Encoded, Places, across, all_of, flat, score_mask, sight
 from microformer.model.positions import alibi_slopes, rotary_table, sinusoidal_table
+from microformer.model.rolling import RollingCache
 
 
 class Stack(nn.Module):
@@ -88,11 +89,13 @@ class Stack(nn.Module):
         ``lengths`` (rows,) tells what of them is not padding, and ``source`` what cross-attention looks at.
         """
         start = 0 if cache is None else max(cache.lengths)
-        if start + seq > self.config.max_seq_len:
+        if start + seq > self.config.max_seq_len and not (isinstance(cache, RollingCache) and seq == 1):
             raise UserError(
                 f"The text is {start + seq} tokens long, but this model's context is {self.config.max_seq_len}; "
                 "shorten the text."
             )
+        if isinstance(cache, RollingCache):
+            return self._rolling(*cache.begin(seq))
         turns = None
         if self.config.position == "rotary":
             assert self.position_table is not None
@@ -107,9 +110,20 @@ class Stack(nn.Module):
             else:
                 scores = flat(padded.to(learning.dtype), rows, self.config.n_heads)
             mask = scores.unflatten(0, (rows if len(scores) > 1 else 1, -1))
-            return Places(turns, mask, False, scores, source, looked_at)
+            return Places(turns, mask, causal=False, scores=scores, source=source, across=looked_at)
         mask = self._mask(seq, cache, lengths)
-        return Places(turns, mask, self.config.causal and mask is None and seq > 1, None, source, looked_at)
+        causal = self.config.causal and mask is None and seq > 1
+        return Places(turns, mask, causal, source=source, across=looked_at)
+
+    def _rolling(self, queries: Tensor, keys: Tensor) -> Places:
+        """For tokens and keys at these places: (batch, seq) and (batch, keys)."""
+        slopes = self.position_table if self.config.position == "alibi" else None
+        mask = sight(self.config, queries, keys, slopes=slopes)
+        if self.config.position != "rotary":
+            return Places(None, mask, causal=False)
+        assert self.position_table is not None
+        turns, key_turns = (self.position_table[at.clamp(max=len(self.position_table) - 1)] for at in (queries, keys))
+        return Places(turns, mask, causal=False, key_turns=key_turns)
 
     def _read(self, table: Tensor, seq: int, cache: KVCache | None) -> Tensor:
         """Rows of a position table for the next tokens: (seq, …), or (batch, seq, …) when rows stand differently."""

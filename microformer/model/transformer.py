@@ -13,6 +13,7 @@ from microformer.model.cache import KVCache
 from microformer.model.config import ModelConfig
 from microformer.model.memory import Memory
 from microformer.model.places import Encoded
+from microformer.model.rolling import RollingCache
 from microformer.model.stack import Stack
 
 NEVER_SEEN = -1e4
@@ -76,6 +77,7 @@ class Transformer(Stack):
         """What the head reads. *Shape:* (batch, seq) -> (batch, seq, d_model)."""
         if cache is not None:
             source = cache.source = source or cache.source
+            cache.counts = None if lengths is None else lengths.tolist()
         if self.encoder is not None and source is None:
             raise UserError("An encoder_decoder answers a source; give it one.")
         places = self.places(tokens.shape[1], cache, rows=len(tokens), lengths=lengths, source=source)
@@ -182,17 +184,20 @@ class Transformer(Stack):
             short = unseen & (lengths < usual / 2) & (lengths > 0)
             table[short] *= (usual / lengths[short])[:, None]
 
-    def new_cache(self, batch_size: int = 1, capacity: int | None = None) -> KVCache:
+    def new_cache(
+        self, batch_size: int = 1, capacity: int | None = None, *, rolling: bool = False, spare: int = 0
+    ) -> KVCache:
         """An empty cache for ``batch_size`` rows of at most ``capacity`` tokens (the context, unless given).
 
+        A ``rolling`` one has no limit where the model can do without (``config.rolls``); see ``RollingCache``.
         Raises ``UserError`` when the model does not write texts.
         """
         if not self.config.writes:
             raise UserError("This model does not write texts; it tells something about them.")
-        weight = self.head
-        return KVCache(
-            self.config, batch_size, capacity or self.config.max_seq_len, dtype=weight.dtype, device=weight.device
-        )
+        dtype, device = self.logit_bias.dtype, self.logit_bias.device
+        if rolling and self.config.rolls:
+            return RollingCache(self.config, batch_size, spare=spare, dtype=dtype, device=device)
+        return KVCache(self.config, batch_size, capacity or self.config.max_seq_len, dtype=dtype, device=device)
 
     def _start_weights(self) -> None:
         """GPT-2's initialisation: 0.02, and less for what is added to the residual stream 2 x n_layers times."""
