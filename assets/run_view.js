@@ -1,6 +1,6 @@
 /* A run as it happens: progress, numbers in words, curves and samples.
 
-   The browser asks the server for what it lacks, once a second and only while it can be seen, so nothing here depends
+   The browser asks the server for what it lacks, every second or two and only while it can be seen, so nothing here depends
    on a session or a queue: a reload or a restart of the server finds its way back by itself. The template around this
    script is constant, so Gradio never touches these nodes, and a zoom or a hidden curve survives every update.
 
@@ -29,9 +29,15 @@ let pictured = ""; // and which are in the picture
 let samples = { run: null, count: 0 };
 let spoken = 0;
 let moved = Date.now();
+let eager_until = 0;
 let busy = false;
+let grown = false; // whether there is more than is drawn
+let state = null;
 let revision = 0;
 let updates = 0;
+let drawn_points = 0;
+let drawn_at = 0;
+let drawn_small_at = 0;
 
 const theme = () => {
   const dark = document.body.classList.contains("dark");
@@ -96,11 +102,20 @@ const options = {
   doubleClick: "reset+autosize",
 };
 
-const draw = () => {
+// A curve of a hundred points with one more looks the same, and drawing takes time from the training: so it is drawn
+// again when it has grown by a fiftieth, or after a while. The small ones may wait longer.
+const points = () => Object.values(curves).reduce((sum, curve) => sum + curve.step.length, 0);
+const worth_drawing = () => points() - drawn_points >= drawn_points / 50 || Date.now() - drawn_at > 10000;
+
+const draw = (all = true) => {
+  all = all || Date.now() - drawn_small_at > 5000;
+  drawn_points = points();
+  drawn_at = Date.now();
+  if (all) drawn_small_at = drawn_at;
   for (const chart of CHARTS) {
     const place = find(chart.part);
-    if (!place || place._dragging) continue; // drawing in mid-drag makes a pan jump
     const small = chart.part !== "loss";
+    if (!place || place._dragging || (small && !all)) continue; // drawing in mid-drag makes a pan jump
     const drawn = traces(chart, small);
     Plotly.react(place, drawn, layout(small, drawn.length > 0), options);
     place.dataset.points = Math.max(0, ...drawn.map((trace) => trace.x.length));
@@ -132,9 +147,9 @@ const grow = (id, news) => {
 
 const tell = (shown) => {
   const view = element.firstElementChild;
-  const state = shown ? shown.state : "none";
-  if (view.dataset.state !== state) spoken = 0; // what changed is worth saying at once
-  view.dataset.state = state;
+  const now = shown ? shown.state : "none";
+  if (view.dataset.state !== now) spoken = 0; // what changed is worth saying at once
+  view.dataset.state = now;
   for (const place of element.querySelectorAll("[data-word]")) {
     const text = shown ? (shown.words[place.dataset.word] ?? "") : "";
     if (place.textContent !== text) place.textContent = text;
@@ -191,19 +206,20 @@ const pull = async () => {
     const news = await server.follow({ ...want, visitor: visitor(), runs: cursors, samples: samples.count });
     if (news.error) throw new Error(news.error);
     if ([asked().shown, ...asked().runs].join(" ") !== now) return; // another choice was made in the meantime
-    let changed = pictured !== now || Object.keys(curves).length !== Object.keys(news.runs).length;
+    let other = pictured !== now || Object.keys(curves).length !== Object.keys(news.runs).length;
+    other = other || guess !== (news.shown?.guess ?? null) || state !== news.shown?.state || !find("loss").data;
+    state = news.shown?.state;
     curves = Object.fromEntries(Object.entries(curves).filter(([id]) => id in news.runs));
-    for (const [id, gained] of Object.entries(news.runs)) changed = grow(id, gained) || changed;
-    changed = changed || guess !== (news.shown?.guess ?? null);
+    for (const [id, gained] of Object.entries(news.runs)) grown = grow(id, gained) || grown;
     guess = news.shown?.guess ?? null;
     tell(news.shown);
     show_samples(news.shown);
-    if (changed || !find("loss").data) { draw(); pictured = now; }
+    if (other || (grown && worth_drawing())) { draw(other); pictured = now; grown = false; }
     // The lists and buttons around this view say for which run, and for which state of all runs, they were made. When
     // that is not what is shown now (a run came or ended, or two answers overtook each other), they are made again.
     const made = document.querySelector("#train-table [data-made]");
     const outdated = made && made.dataset.made !== `${want.shown ?? ""} ${news.signature}`;
-    const numbers_old = news.shown?.state === "running" && Date.now() - moved > 10000; // those of the table
+    const numbers_old = news.shown?.state === "running" && Date.now() - moved > 30000; // those of the table
     if (outdated || numbers_old) { moved = Date.now(); trigger("moved"); }
     if (Date.now() - spoken > 15000) { // a screen reader is not to be chattered at
       find("say").textContent = news.say;
@@ -217,7 +233,7 @@ const pull = async () => {
   }
 };
 
-watch("value", () => { find("say").textContent = ""; spoken = 0; pull(); });
+watch("value", () => { find("say").textContent = ""; spoken = 0; eager_until = Date.now() + 10000; pull(); });
 new ResizeObserver(() => {
   if (!element.offsetWidth) return;
   for (const chart of CHARTS) if (find(chart.part).data) Plotly.Plots.resize(find(chart.part));
@@ -226,5 +242,12 @@ new ResizeObserver(() => {
 new MutationObserver(() => find("loss").data && draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 document.addEventListener("visibilitychange", pull);
 window.addEventListener("microformer:visitor", pull);
-const timer = setInterval(() => (element.isConnected ? pull() : clearInterval(timer)), 1000);
-pull();
+// Who has just pressed Start waits for the first point, so that is asked for more often; later, less happens in a second.
+const eager = () => Date.now() < eager_until && !Number(find("loss").dataset.points || 0);
+const rest = () => (eager() ? 200 : points() < 50 ? 1000 : 2000);
+const look = () => {
+  if (!element.isConnected) return;
+  pull();
+  setTimeout(look, rest());
+};
+look();

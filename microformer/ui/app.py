@@ -17,6 +17,7 @@ TABS: tuple[tuple[str, str, Any], ...] = (
     ("hub", "Share", hub),
 )
 UPLOADS_KEPT = 3600  # seconds
+QUEUE_REST = 0.02  # seconds
 
 
 def build_app(workspace: Workspace) -> gr.Blocks:
@@ -39,6 +40,8 @@ def build_app(workspace: Workspace) -> gr.Blocks:
             module.wire(page, parts[name], parts)
     _outlive_restarts(demo)
     demo.queue(default_concurrency_limit=8, max_size=200, api_open=False)
+    # Gradio's idle queue looks for work a thousand times a second, which a run that is trained beside it feels.
+    demo._queue.sleep_when_free = QUEUE_REST
     return demo
 
 

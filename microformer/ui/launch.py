@@ -53,6 +53,7 @@ def launch_settings(workspace: Workspace, address: Address) -> dict[str, Any]:
     from starlette.middleware import Middleware
 
     from microformer.ui.guard import Guard
+    from microformer.ui.prelude import Prelude
     from microformer.ui.theme import ASSETS, STYLES, head, theme
 
     space = bool(os.environ.get("SPACE_ID"))
@@ -64,6 +65,7 @@ def launch_settings(workspace: Workspace, address: Address) -> dict[str, Any]:
         max_body=limit + 2 * 10**6,
         framed_by=["https://huggingface.co"] if space else [],
     )
+    prelude = Middleware(Prelude, script=(ASSETS / "first.js").read_text(encoding="utf-8"))
     return {
         "server_name": address.host,
         "server_port": address.port,
@@ -85,7 +87,7 @@ def launch_settings(workspace: Workspace, address: Address) -> dict[str, Any]:
         "allowed_paths": [],
         "quiet": True,
         "prevent_thread_lock": True,
-        "app_kwargs": {"middleware": [guard], "docs_url": None, "redoc_url": None, "openapi_url": None},
+        "app_kwargs": {"middleware": [guard, prelude], "docs_url": None, "redoc_url": None, "openapi_url": None},
     }
 
 

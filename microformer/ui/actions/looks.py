@@ -5,6 +5,7 @@ Everything is read from the run's directory, so it is the same after a reload, i
 
 import contextlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from microformer.model.profile import parameters_by_part
 from microformer.training import coach
 from microformer.training.config import RunConfig
 from microformer.training.progress import Budget
-from microformer.training.run_directory import METRICS, Run, Status
+from microformer.training.run_directory import CONFIG, METRICS, Run, Status
 from microformer.ui.workspace import Item, Visitor, Workspace
 
 TAIL_BYTES = 512_000
@@ -37,6 +38,8 @@ class Look:
     seconds_left: float | None
     place: int | None
     """Place in the queue, from 1."""
+    rows: list[dict[str, Any]]
+    """The newest rows of metrics."""
 
 
 def overview(workspace: Workspace, visitor: Visitor) -> list[Look]:
@@ -48,12 +51,10 @@ def look(workspace: Workspace, item: Item) -> Look:
     """Read what is known of a run now. Never fails for files that are not there yet."""
     run = Run(item.path)
     status = run.status()
-    rows = newest_rows(item)
+    rows = _newest_rows(item)
     last = rows[-1] if rows else {}
     judged: dict[str, Any] = next((row for row in reversed(rows) if row.get("val_loss") is not None), {})
-    config = None
-    with contextlib.suppress(UserError):
-        config = run.config()
+    config = _config(item.path, _changed(item.path / CONFIG))
     budget = _budget(item, config)
     seconds = last.get("seconds") or 0.0
     done = min(1.0, budget.done(status_step(status, last), seconds)) if budget else 0.0
@@ -61,10 +62,10 @@ def look(workspace: Workspace, item: Item) -> Look:
         done = 1.0
     left = seconds * (1 - done) / done if status.state == "running" and done > 0 and seconds else None
     place = workspace.supervisor.place(item.path) if status.state == "queued" else None
-    return Look(item, config, status, last, judged, done, budget.steps if budget else None, left, place)
+    return Look(item, config, status, last, judged, done, budget.steps if budget else None, left, place, rows)
 
 
-def newest_rows(item: Item) -> list[dict[str, Any]]:
+def _newest_rows(item: Item) -> list[dict[str, Any]]:
     """The last few thousand rows of a run's metrics, so that a long run costs no more than a short one."""
     rows, _ = Run(item.path).metrics(max(0, _size(item.path / METRICS) - TAIL_BYTES))
     return rows
@@ -73,9 +74,7 @@ def newest_rows(item: Item) -> list[dict[str, Any]]:
 def read_info(item: Item) -> DatasetInfo | None:
     """The card of the text that a run learns from, as long as that is there."""
     data = Run(item.path).data()
-    with contextlib.suppress(UserError):
-        return DatasetInfo.read(data) if data else None
-    return None
+    return _info(data, _changed(data / "dataset.json")) if data else None
 
 
 def advice(now: Look, info: DatasetInfo | None) -> list[str]:
@@ -84,7 +83,7 @@ def advice(now: Look, info: DatasetInfo | None) -> list[str]:
     if now.config is not None:
         parameters = sum(parameters_by_part(now.config.model).values())
     found = coach.advise(
-        newest_rows(now.item),
+        now.rows,
         state=now.status.state,
         done=now.fraction,
         train_tokens=info.train_tokens if info else 0,
@@ -109,6 +108,28 @@ def _budget(item: Item, config: RunConfig | None) -> Budget | None:
             return None
         tokens = info.train_tokens
     return Budget.of(config.training, tokens, config.training.batch_size * config.model.max_seq_len)
+
+
+@lru_cache(maxsize=100)
+def _config(run: Path, changed: int) -> RunConfig | None:
+    """A run's configuration. Reading YAML takes longer than all else in a look, so it is done once for each change."""
+    with contextlib.suppress(UserError):
+        return Run(run).config()
+    return None
+
+
+@lru_cache(maxsize=100)
+def _info(data: Path, changed: int) -> DatasetInfo | None:
+    with contextlib.suppress(UserError):
+        return DatasetInfo.read(data)
+    return None
+
+
+def _changed(path: Path) -> int:
+    """When a file was changed, in nanoseconds; 0 while there is none."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime_ns
+    return 0
 
 
 def _size(path: Path) -> int:
