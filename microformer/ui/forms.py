@@ -75,7 +75,7 @@ def widget(known: Setting, *, elem_id: str | None = None) -> Component:
         return gr.Dropdown(choices=[(choice, choice) for choice in known.choices], filterable=False, **common)
     if known.type is str:
         return gr.Textbox(max_lines=2, **common)
-    if known.minimum == 0 and known.maximum is not None and known.maximum <= 1:
+    if known.minimum == 0 and known.maximum is not None and known.maximum <= 1 and not known.optional:
         return gr.Slider(minimum=0, maximum=known.maximum, step=0.01, **common)
     step = 1 if known.type is int else 10.0 ** -len(f"{known.default or 1:f}".rstrip("0").partition(".")[2])
     return gr.Number(step=step, placeholder="not set" if known.optional else None, **common)
