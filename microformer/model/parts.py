@@ -18,12 +18,13 @@ def register(what: str, name: str, part: type) -> None:
     *Attention* is made with ``(config, layer)`` and called with ``(hidden, places, cache)``: it must look at no more
     than ``places`` allows, and puts its keys and values into ``cache`` (a ``KVCache``, or ``None``). *Feed-forward* is
     made with ``(config)`` and called with ``(hidden)``. Both are ``nn.Module`` and map (batch, seq, d_model) to the
-    same. Raises ``UserError`` when the name is taken by another part.
+    same. A name that is registered again means the later part from then on, as when a notebook's cell is run again.
     """
     if what not in _parts:
         raise UserError(f"There is no part {what}; known are {', '.join(_parts)}.")
-    if name == STANDARD or _parts[what].setdefault(name, part) is not part:
-        raise UserError(f"The name {name} is taken by another {what} part; choose another one.")
+    if name == STANDARD:
+        raise UserError(f"The name {name} is that of the program's own part; choose another one.")
+    _parts[what][name] = part
 
 
 def check_known(what: str, name: str) -> None:
