@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,9 +10,11 @@ from torch import Tensor, nn
 
 from microformer import checkpoint
 from microformer.errors import UserError
+from microformer.generation.threads import threads
 from microformer.model.dropout import chance_from
 from microformer.model.transformer import Transformer
 from microformer.tasks import Batch, Task
+from microformer.training.lanes import side_by_side
 from microformer.training.optimizers import Optimizer
 
 PIECE_NUMBERS = 2**18
@@ -80,12 +81,13 @@ class PlainRuntime:
         self.forward: nn.Module = torch.compile(self.copy) if compiled else self.copy  # type: ignore[assignment]
         self.weights: list[Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
         self.learning: list[Tensor] = [weight for weight in self.copy.parameters() if weight.requires_grad]
-        self._pool: ThreadPoolExecutor | None = None
+        self.lanes = torch.get_num_threads() if device.type == "cpu" else 1
 
+    @threads(1)
     def learn(self, task: Task, batch: Batch, *, parts: int, seed: int) -> Tensor:
         self.quick_model()
-        lanes = 1 if self.compiled or self.device.type != "cpu" else min(torch.get_num_threads(), len(batch))
-        if self.device.type == "cpu" and not self.compiled:
+        lanes = min(self.lanes, len(batch))
+        if self.device.type == "cpu":
             rows = piece_rows(self.model.config.d_model, batch.positions)
             parts = max(parts, lanes * -(-len(batch) // (lanes * rows)))
         pieces = list(enumerate(batch.split(min(parts, len(batch)))))
@@ -94,7 +96,7 @@ class PlainRuntime:
         def follow(lane: int) -> tuple[Tensor, list[Tensor]]:
             return self._follow(task, pieces[lane::lanes], predictions, seed)
 
-        found = [follow(0)] if lanes == 1 else list(self._threads(lanes).map(follow, range(lanes)))
+        found = side_by_side(follow, lanes)
         for weight, *gradients in zip(self.weights, *(gradients for _, gradients in found), strict=True):
             weight.grad = sum(gradients[1:], start=gradients[0])
         return sum((loss for loss, _ in found[1:]), start=found[0][0])
@@ -117,17 +119,13 @@ class PlainRuntime:
             total += loss.detach()
         return total, gradients
 
-    def _threads(self, lanes: int) -> ThreadPoolExecutor:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(lanes, "lane", initializer=torch.set_num_threads, initargs=(1,))
-        return self._pool
-
     @torch.no_grad()
     def quick_model(self) -> Transformer:
         if self.copy is not self.model:
             torch._foreach_copy_(self.learning, self.weights)
         return self.copy
 
+    @threads(1)
     def clip(self, largest: float) -> Tensor:
         return shrink([weight.grad for weight in self.weights if weight.grad is not None], largest)
 
