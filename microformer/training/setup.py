@@ -83,6 +83,8 @@ def set_up(
 ) -> Job:
     """Make or re-open the run's directory and build all that its steps need. The caller holds the run's lock."""
     resumed_from = checkpoint_to_resume(run) if resume else None
+    if resumed_from is not None:
+        _take_threads(resumed_from)
     _refuse_what_cannot_work(config, dataset, run, resume=resume)
     config, given = _resolve_model(config, dataset, run, init)
     device = find_device(config.training.device)
@@ -144,11 +146,14 @@ def restore(directory: Path, optimizer: Optimizer) -> Progress:
             f"{directory.parent.parent.name} cannot be resumed with these settings: its checkpoint belongs to another "
             "optimizer; resume with the run's own config.yaml, or start a new run with --init."
         ) from None
-    state = checkpoint.read_json(directory / checkpoint.STATE)
-    threads = state.get("threads")  # another number of threads adds up in another order: not the same bits
+    return Progress.from_dict(checkpoint.read_json(directory / checkpoint.STATE))
+
+
+def _take_threads(directory: Path) -> None:
+    """Use as many threads as a checkpoint's run did: others add up in another order, which does not give its bits."""
+    threads = checkpoint.read_json(directory / checkpoint.STATE).get("threads")
     if isinstance(threads, int) and 1 <= threads <= (os.cpu_count() or 1):
         torch.set_num_threads(threads)
-    return Progress.from_dict(state)
 
 
 def _refuse_what_cannot_work(config: RunConfig, dataset: Dataset, run: Run, *, resume: bool) -> None:

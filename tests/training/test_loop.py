@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from microformer import checkpoint
 from microformer.data.datasets import Dataset
 from microformer.errors import UserError
+from microformer.generation.threads import threads
 from microformer.training.config import RunConfig
 from microformer.training.loop import train
 from microformer.training.run_directory import Run
@@ -87,6 +89,18 @@ def test_stopped_and_resumed_runs_end_with_the_same_bits(
     rows, _ = Run(tmp_path / "parts").metrics()
     steps = [row["step"] for row in rows]
     assert steps == sorted(set(steps)) and steps[-1] == 12
+
+
+def test_a_resume_uses_as_many_threads_as_the_run_began_with(
+    dataset: Path, tmp_path: Path, make_run_config: Make
+) -> None:
+    config = make_run_config(optimizer="muon", dropout=0.2)
+    with threads(min(2, os.cpu_count() or 1)):
+        train(config, dataset, tmp_path / "whole", report=quiet)
+        interrupted(config, dataset, tmp_path / "parts", at=4)
+    with threads(1):
+        train(config, dataset, tmp_path / "parts", resume=True, report=quiet)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
 
 
 def test_windows_are_short_for_the_share_of_the_run_that_asks_for_it(
