@@ -29,6 +29,9 @@ MAX_PARAMETERS = 2_000_000_000
 MAX_HEADER_BYTES = 2**24
 WEIGHTS, OPTIMIZER, STATE, MANIFEST = "model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"
 
+FLOATS = ("F32", "F16", "BF16")
+INTEGERS = {torch.int8: ("I8",), torch.uint8: ("U8",)}
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -168,21 +171,22 @@ def load_weights(config: ModelConfig, path: Path) -> Transformer:
         config = replace(config, adapter_dim=adapter[1])
     with torch.device("meta"):
         model = build_model(config)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    tensors = load_tensors(path, expected)
+    tensors = load_tensors(path, model.state_dict())
     if any(not bool(tensor.isfinite().all()) for tensor in tensors.values()):
         raise UserError(f"{path.name} holds values that are not finite numbers; these weights cannot be used.")
     with _generator_kept():
         model = build_model(config)
     model.load_state_dict(tensors)
-    model.lift_unseen()
+    if config.bits == 32:  # the others were made from such a model
+        model.lift_unseen()
     return model
 
 
-def load_tensors(path: Path, expected: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Tensor]:
-    """Tensors of a safetensors file. With ``expected``, exactly these names and shapes in a float type, as fp32.
+def load_tensors(path: Path, expected: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """Tensors of a safetensors file. With ``expected`` (on the device ``meta``), exactly those names, shapes and types.
 
-    The header is read and checked before any memory is asked for.
+    Where a float is expected, a file may hold floats of other sizes. The header is read and checked before any memory
+    is asked for.
     """
     header = read_header(path)
     if expected is not None:
@@ -190,17 +194,18 @@ def load_tensors(path: Path, expected: Mapping[str, tuple[int, ...]] | None = No
         if names != set(expected):
             odd = sorted(names ^ set(expected))[0]
             raise UserError(f"{path.name} does not fit its configuration: the weight {odd} is missing or unknown.")
-        for name, shape in expected.items():
-            if tuple(header[name]["shape"]) != shape or header[name]["dtype"] not in ("F32", "F16", "BF16"):
+        for name, tensor in expected.items():
+            kinds = INTEGERS.get(tensor.dtype, FLOATS)
+            if tuple(header[name]["shape"]) != tuple(tensor.shape) or header[name]["dtype"] not in kinds:
                 raise UserError(
                     f"{path.name} does not fit its configuration: {name} is {header[name]['shape']} of "
-                    f"{header[name]['dtype']}, but must be {list(shape)} of floats."
+                    f"{header[name]['dtype']}, but must be {list(tensor.shape)} of {' or '.join(kinds)}."
                 )
     try:
         tensors = load_file(path)
     except Exception as error:  # whatever the library finds wrong, the file is not usable
         raise UserError(f"{path.name} cannot be read as safetensors: {error}.") from error
-    return tensors if expected is None else {name: tensor.float() for name, tensor in tensors.items()}
+    return tensors if expected is None else {name: tensors[name].to(one.dtype) for name, one in expected.items()}
 
 
 def read_header(path: Path) -> dict[str, Any]:

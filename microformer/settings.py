@@ -33,14 +33,14 @@ class Setting:
     minimum: float | None = None
     maximum: float | None = None
     above: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
     unit: str = ""
 
     @property
     def allowed(self) -> str:
         """What this setting accepts, in words, for a message."""
         if self.choices:
-            return "one of " + ", ".join(self.choices)
+            return "one of " + ", ".join(map(str, self.choices))
         kind = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[self.type]
         bounds = []
         if self.minimum is not None:

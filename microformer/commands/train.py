@@ -24,7 +24,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--resume", action="store_true", help="Go on from the newest checkpoint, if there is one.")
     parser.option("--init", metavar="RUN", help="Begin with the weights of this run instead of random ones.")
     add_settings(parser, RunConfig)
-    add_settings(parser, ModelConfig, prefix="model.", leave_out=("vocab_size",))
+    add_settings(parser, ModelConfig, prefix="model.", leave_out=("vocab_size", "bits"))
     add_settings(parser, TrainConfig, prefix="training.")
 
 

@@ -10,6 +10,7 @@ GATED = ("swiglu", "geglu")
 ACTIVATIONS = ("relu", "relu_squared", "gelu", "gelu_tanh", "silu", *GATED)
 POSITIONS = ("learned", "sinusoidal", "rotary", "alibi", "none")
 KINDS = ("decoder", "encoder", "encoder_decoder")
+BITS = (32, 16, 8, 4)
 LORA = ("lora_rank", "lora_alpha", "lora_targets")
 """Settings that say how a model is adapted, not what it is."""
 
@@ -107,14 +108,22 @@ class ModelConfig:
     lora_targets: str = setting(
         "*.qkv,*.out", "Linear layers that get low-rank additions, as patterns of names with commas between them."
     )
+    bits: int = setting(
+        32, "Format of the weights: 32 is fp32; 16 is bf16, 8 and 4 are integers, for sampling only.", choices=BITS
+    )
 
     def __post_init__(self) -> None:
         check(self)
         parts.check_known("attention", self.attention)
         parts.check_known("feed_forward", self.feed_forward)
+        self._check_bits()
         self._check_heads()
         self._check_kind()
         self._check_window()
+
+    def _check_bits(self) -> None:
+        if self.bits < 32 and self.lora_rank:
+            raise UserError(f"bits is {self.bits} and lora_rank {self.lora_rank}, but LoRA is merged first.")
 
     def _check_heads(self) -> None:
         if self.d_model % self.n_heads:

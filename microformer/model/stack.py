@@ -43,7 +43,7 @@ class Stack(nn.Module):
         *Shape:* tokens (batch, seq) or vectors (batch, seq, input_dim) -> (batch, seq, d_model).
         """
         reader = self.tokens if self.vectors is None else self.vectors
-        return self.settle(inputs if reader is None else reader(inputs), cache)
+        return self.settle(inputs if reader is None else reader(inputs).float(), cache)  # the stream is always fp32
 
     def settle(self, hidden: Tensor, cache: KVCache | None = None) -> Tensor:
         """Position, norm and dropout of embedded inputs. *Shape:* (batch, seq, d_model) -> the same."""

@@ -3,6 +3,8 @@
 It knows nothing of text, training or visitors. A session memory is data that is handed to ``forward``.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -156,17 +158,15 @@ class Transformer(Stack):
     @property
     def head(self) -> Tensor:
         """The table that next tokens are read from. *Shape:* (vocab, d_model)."""
-        table = self.tokens if self.unembedding is None else self.unembedding
-        if table is None or self.pooled is not None:
-            raise UserError("This model tells numbers about whole texts; it does not predict tokens.")
-        return table.weight
+        weight: Tensor = self._head_table().weight
+        return weight
 
     def logits(self, hidden: Tensor, session: Memory | None = None, only: Tensor | None = None) -> Tensor:
         """*Shape:* (…, d_model) -> (…, vocab), or (…, len(only)) for the tokens ``only``, without any bias."""
         bias = self.logit_bias if session is None else session.open_logits(self.logit_bias)
         if only is not None:
             return F.linear(hidden, self.head[only].to(hidden.dtype))
-        return F.linear(hidden, self.head.to(hidden.dtype)) + bias
+        return self._read_out(hidden) + bias
 
     @torch.no_grad()
     def lift_unseen(self) -> None:
@@ -194,10 +194,24 @@ class Transformer(Stack):
         """
         if not self.config.writes:
             raise UserError("This model does not write texts; it tells something about them.")
-        dtype, device = self.logit_bias.dtype, self.logit_bias.device
+        dtype, device = next(self.blocks.parameters()).dtype, self.logit_bias.device
         if rolling and self.config.rolls:
             return RollingCache(self.config, batch_size, spare=spare, dtype=dtype, device=device)
         return KVCache(self.config, batch_size, capacity or self.config.max_seq_len, dtype=dtype, device=device)
+
+    def _head_table(self) -> Any:
+        table = self.tokens if self.unembedding is None else self.unembedding
+        if table is None or self.pooled is not None:
+            raise UserError("This model tells numbers about whole texts; it does not predict tokens.")
+        return table
+
+    def _read_out(self, hidden: Tensor) -> Tensor:
+        """Products with the head's table; a quantized one has its own way. *Shape:* (…, d_model) -> (…, vocab)."""
+        table = self._head_table()
+        if isinstance(table, nn.Linear | nn.Embedding):
+            return F.linear(hidden, table.weight.to(hidden.dtype))
+        read: Tensor = table.read_out(hidden)
+        return read
 
     def _start_weights(self) -> None:
         """GPT-2's initialisation: 0.02, and less for what is added to the residual stream 2 x n_layers times."""

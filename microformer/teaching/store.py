@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
 from microformer.adapters.session import SessionMemory, tensors_of
 from microformer.checkpoint import Loaded, load_tensors, read_header, save_tensors
 from microformer.errors import UserError
@@ -138,7 +140,7 @@ def _read_memory(file: Path, text: dict[str, Any], config: ModelConfig) -> Sessi
         raise UserError(f"{file.name} describes a memory that does not fit this model; it cannot be used.")
     assert isinstance(layers, list) and isinstance(opened, list) and isinstance(width, int)
     shapes = {"down": (len(layers), config.d_model, width), "up": (len(layers), width, config.d_model)}
-    tensors = load_tensors(file, shapes)
+    tensors = load_tensors(file, {name: torch.empty(shape, device="meta") for name, shape in shapes.items()})
     if any(not bool(tensor.isfinite().all()) for tensor in tensors.values()):
         raise UserError(f"{file.name} holds values that are not finite numbers; it cannot be used.")
     return SessionMemory(tuple(layers), tensors["down"], tensors["up"], tuple(opened))

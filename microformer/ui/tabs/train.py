@@ -121,7 +121,7 @@ def _build_choice(page: Page) -> dict[str, Any]:
 
 def _build_settings() -> dict[str, Any]:
     gr.Markdown("#### The model")
-    model = build_form(ModelConfig, skip=("vocab_size", *LORA), id_prefix="model-")
+    model = build_form(ModelConfig, skip=("vocab_size", "bits", *LORA), id_prefix="model-")
     gr.Markdown("#### Its training")
     training = build_form(TrainConfig, id_prefix="training-")
     return {"model": model, "training": training, "filled": gr.State(None)}
