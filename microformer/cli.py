@@ -25,6 +25,7 @@ COMMANDS = {
     "bench": "Measure speed or memory of the program on this machine.",
     "consolidate": "Move what a session was taught into the model's long-term memory.",
     "merge": "Make what a run learned by LoRA part of its weights.",
+    "quantize": "Make a run whose weights take fewer bits.",
     "push": "Put a run on the Hugging Face Hub.",
     "pull": "Get a run from the Hugging Face Hub.",
     "export": "Write a run into one zip file.",

@@ -4,8 +4,6 @@ from microformer.adapters.patterns import matching
 from microformer.errors import UserError
 from microformer.model.transformer import Transformer
 
-LORA_FREEZES = "*,!*.lora_*"
-
 
 def freeze_matching(model: Transformer, patterns: str) -> None:
     """Freeze the weights whose names fit ``patterns`` (see ``matching``); with LoRA, all others are frozen first.
@@ -14,7 +12,8 @@ def freeze_matching(model: Transformer, patterns: str) -> None:
     """
     weights = dict(model.named_parameters())
     if model.config.lora_rank:
-        patterns = f"{LORA_FREEZES},{patterns}"
+        head = "" if model.pooled is None else "!pooled.*"  # fresh for its task
+        patterns = f"*,!*.lora_*,{head},{patterns}"
     frozen = matching(patterns, weights, setting="freeze")
     if len(frozen) == len(weights):
         raise UserError("freeze leaves no weight that could learn; let some go with a pattern such as !*.long_term.*.")

@@ -204,7 +204,7 @@ def _packed_layers(model: Transformer) -> list[tuple[str, type[PackedLinear]]]:
     """Names of the layers that are packed integers, and what they become."""
     if model.config.bits == 16:
         return []
-    linear = Int8Linear if model.config.bits == 8 else Int4Linear
+    linear: type[PackedLinear] = Int8Linear if model.config.bits == 8 else Int4Linear
     names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) and "blocks." in name]
     tables = [name for name in ("tokens", "unembedding") if getattr(model, name) is not None]
     return [(name, linear) for name in names] + [(name, Int8Table) for name in tables]

@@ -105,7 +105,7 @@ def _flag(known: Setting, prefix: str) -> str:
 
 
 def _metavar(known: Setting) -> str:
-    return "|".join(known.choices) or METAVARS[known.type]
+    return "|".join(map(str, known.choices)) or METAVARS[known.type]
 
 
 def _help(known: Setting, prefix: str) -> str:

@@ -19,7 +19,9 @@ def add_arguments(parser: Parser) -> None:
     """What ``quantize`` accepts."""
     parser.add_argument("run", metavar="RUN", help="A run, a checkpoint, or the word starter.")
     parser.add_argument("out", metavar="OUT", help="The directory of the new run.")
-    parser.add_argument("--bits", required=True, metavar="|".join(BITS_ASKED), choices=BITS_ASKED, help="Bits a weight.")
+    parser.add_argument(
+        "--bits", required=True, metavar="|".join(BITS_ASKED), choices=BITS_ASKED, help="Bits a weight."
+    )
     parser.option("--data", metavar="DIR", help="A dataset to compare on (default: the run's).")
     add_json(parser, "sizes and bits per byte")
 
@@ -29,24 +31,27 @@ def run(values: dict[str, Any]) -> None:
     from microformer.adapters.quantize import quantized, weight_bytes
     from microformer.checkpoint import load
     from microformer.commands.validation import validation_of
+    from microformer.tasks import task_of
     from microformer.training.derive import derive
     from microformer.training.evaluate import evaluate
 
     loaded = load(values["run"])
+    task = task_of(loaded.config)
     dataset = validation_of(loaded, Path(values["data"]) if "data" in values else None)
     small = quantized(loaded.model, int(values["bits"]))
     out = derive(loaded, small, Path(values["out"]), f"{loaded.run.name} in {values['bits']} bits.")
-    found = {}
-    for name, model in (("before", loaded.model), ("after", load(out).model)):
-        found[name] = {"weight_bytes": weight_bytes(model), "bits_per_byte": evaluate(model, dataset).bits_per_byte}
-    before, after = found["before"], found["after"]
-    smaller = before["weight_bytes"] / after["weight_bytes"]
-    rise = after["bits_per_byte"] / before["bits_per_byte"] - 1
+    found = [
+        {"weight_bytes": weight_bytes(model), **evaluate(model, dataset, task=task).to_dict()}
+        for model in (loaded.model, load(out).model)
+    ]
+    judged = "bits_per_byte" if "bits_per_byte" in found[0] else "loss"
+    before, after = found
+    smaller, rise = before["weight_bytes"] / after["weight_bytes"], after[judged] / before[judged] - 1
     if values["json"]:
-        output.result_json({**found, "times_smaller": smaller, "bits_per_byte_rise": rise})
+        output.result_json({"before": before, "after": after, "times_smaller": smaller, f"{judged}_rise": rise})
         return
-    sizes = [output.size_in_words(one["weight_bytes"]) for one in (before, after)]
+    sizes = [output.size_in_words(one["weight_bytes"]) for one in found]
     output.result(
         f"{out}: weights of {sizes[1]} instead of {sizes[0]} ({smaller:.1f} times smaller); "
-        f"{after['bits_per_byte']:.4f} bits per byte instead of {before['bits_per_byte']:.4f} ({rise:+.2%})."
+        f"{judged.replace('_', ' ')} {after[judged]:.4f} instead of {before[judged]:.4f} ({rise:+.2%})."
     )

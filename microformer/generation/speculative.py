@@ -15,7 +15,7 @@ from microformer.errors import UserError
 from microformer.generation import filters
 from microformer.generation.prompt import window_start
 from microformer.generation.sampling import Sampling, allowed
-from microformer.generation.threads import threads_for
+from microformer.generation.threads import threads_for, weights_of
 from microformer.model.cache import KVCache
 from microformer.model.transformer import Transformer
 
@@ -93,7 +93,7 @@ class _Reader:
         self.model, self.session = model, session
         self.rolls = model.config.rolls and spare is not None
         self.context = model.config.max_seq_len
-        self.weights = sum(weight.numel() for weight in model.parameters())
+        self.weights = weights_of(model)
         self.start = 0
         self.cache: KVCache = model.new_cache(rolling=self.rolls, spare=spare or 0)
 

@@ -87,6 +87,8 @@ def consolidate(
     or nowhere to move it to. It may be dropped at any step.
     """
     check_fits(loaded, session)
+    if loaded.model.config.bits < 32:
+        raise UserError("This model is quantized; consolidate on the run it was made from, and quantize that.")
     if loaded.model.config.adapter_dim == 0:
         raise UserError(
             "This model has no long-term adapters (adapter_dim is 0), so there is nowhere to move facts to."

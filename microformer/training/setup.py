@@ -129,6 +129,11 @@ def _tell_of_cut_rows(dataset: Dataset, config: RunConfig, report: Callable[[str
 def checkpoint_to_resume(run: Run) -> Path | None:
     """The checkpoint to go on from, if there is one. Raises ``UserError`` when it cannot be trained any further."""
     found = checkpoint.newest(run.path)
+    if found is not None and not (found / checkpoint.OPTIMIZER).is_file():
+        raise UserError(
+            f"The run {run.path.name} came without its optimizer, so its training cannot go on; begin a new run "
+            "with its weights by --init."
+        )
     if found is not None and "consolidated" in checkpoint.read_json(found / checkpoint.STATE):
         raise UserError(  # its long-term adapters have grown
             f"The newest checkpoint of {run.path.name} was consolidated, so its training cannot go on; "
@@ -209,6 +214,8 @@ def _resolve_model(
             )
     elif init is not None:
         loaded = checkpoint.load(init)
+        if loaded.model.config.bits < 32:
+            raise UserError(f"{init} is quantized, so it cannot be trained; begin with the run that it was made from.")
         given = merged(loaded.model)
         if loaded.tokenizer.hash != tokenizer.hash:
             raise UserError(
@@ -271,7 +278,8 @@ def _build_model(config: RunConfig, dataset: Dataset, given: Transformer | None)
     seen = torch.from_numpy(dataset.seen_tokens())
     if given is not None:
         mine, theirs = model.state_dict(), given.state_dict()  # a head for another task is left behind
-        model.load_state_dict({name: theirs.get(name, weight) for name, weight in mine.items()})
+        fits = {name: weight for name, weight in theirs.items() if name in mine and weight.shape == mine[name].shape}
+        model.load_state_dict(mine | fits)
         seen = seen | (given.logit_bias == 0)
     model.logit_bias.copy_(torch.where(seen, 0.0, NEVER_SEEN))
     model.recompute = config.training.recompute

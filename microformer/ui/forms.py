@@ -72,7 +72,7 @@ def widget(known: Setting, *, elem_id: str | None = None) -> Component:
     if known.type is bool:
         return gr.Checkbox(**common)
     if known.choices:
-        return gr.Dropdown(choices=[(choice, choice) for choice in known.choices], filterable=False, **common)
+        return gr.Dropdown(choices=[(str(choice), choice) for choice in known.choices], filterable=False, **common)
     if known.type is str:
         return gr.Textbox(max_lines=2, **common)
     if known.minimum == 0 and known.maximum is not None and known.maximum <= 1 and not known.optional:
