@@ -129,15 +129,15 @@ def _tell_of_cut_rows(dataset: Dataset, config: RunConfig, report: Callable[[str
 def checkpoint_to_resume(run: Run) -> Path | None:
     """The checkpoint to go on from, if there is one. Raises ``UserError`` when it cannot be trained any further."""
     found = checkpoint.newest(run.path)
-    if found is not None and not (found / checkpoint.OPTIMIZER).is_file():
-        raise UserError(
-            f"The run {run.path.name} came without its optimizer, so its training cannot go on; begin a new run "
-            "with its weights by --init."
-        )
     if found is not None and "consolidated" in checkpoint.read_json(found / checkpoint.STATE):
         raise UserError(  # its long-term adapters have grown
             f"The newest checkpoint of {run.path.name} was consolidated, so its training cannot go on; "
             "take that back with consolidate --undo first."
+        )
+    if found is not None and not (found / checkpoint.OPTIMIZER).is_file():
+        raise UserError(
+            f"The run {run.path.name} came without its optimizer, so its training cannot go on; begin a new run "
+            "with its weights by --init."
         )
     return found
 
