@@ -16,18 +16,15 @@ ROWS, LONGEST = 192, 256
 """How many texts are written, as long as the context but not longer than this. A third as many were learnt by heart: a
 hundred facts then made the loss on other text rise about twice as much. What a model does far into a text (answering a
 question about it, say) is held in place only if the anchors go that far."""
-LIKELIEST = 64
-"""Of so many next tokens the chances are kept one by one; those of all others count together."""
 
 
 @dataclass(frozen=True)
 class Anchors:
-    """``tokens`` (ROWS, length), each row beginning with ``<|endoftext|>``, and what the base model says next at every
-    place: the ``likely`` tokens and their ``chances`` (ROWS, length, LIKELIEST or all tokens there are)."""
+    """``tokens`` (ROWS, length), each row beginning with ``<|endoftext|>``, and what the base model's head read at each
+    place: ``said`` (ROWS, length, d_model)."""
 
     tokens: Tensor
-    likely: Tensor
-    chances: Tensor
+    said: Tensor
 
 
 def sample_anchors(model: Transformer, end_id: int, *, seed: int = 0) -> Generator[None, None, Anchors]:
@@ -39,17 +36,15 @@ def sample_anchors(model: Transformer, end_id: int, *, seed: int = 0) -> Generat
     generator = torch.Generator().manual_seed(seed)
     cache = model.new_cache(ROWS, length)
     tokens = torch.full((ROWS, length), end_id)
-    kept = min(LIKELIEST, model.config.vocab_size)
-    likely, chances = torch.zeros(ROWS, length, kept, dtype=torch.long), torch.zeros(ROWS, length, kept)
     device = model.logit_bias.device
+    said = torch.zeros(ROWS, length, model.config.d_model, device=device)
     for place in range(length):
         with torch.inference_mode():
-            last = model.hidden(tokens[:, place : place + 1].to(device), cache=cache)  # (R, 1, C)
-            every = model.logits(last[:, 0]).float().softmax(-1).cpu()  # (R, V)
-            chances[:, place], likely[:, place] = every.topk(kept)
+            said[:, place] = last = model.hidden(tokens[:, place : place + 1].to(device), cache=cache)[:, 0]  # (R, C)
             if place + 1 < length:
+                every = model.logits(last).float().softmax(-1).cpu()  # (R, V)
                 drawn = torch.rand(ROWS, 1, generator=generator)  # in place of multinomial, which is ten times slower
                 tokens[:, place + 1] = torch.searchsorted(every.cumsum(-1), drawn)[:, 0].clamp(max=every.shape[1] - 1)
         if place % 8 == 7:
             yield
-    return Anchors(tokens, likely, chances)
+    return Anchors(tokens, said)

@@ -28,22 +28,15 @@ class Lesson:
     """Examples padded to one length, ready for the trained part of the model.
 
     ``lower`` (batch, seq, d_model): activations behind block ``first``, without a session. ``rows`` and ``columns``
-    (places,): where something is to be said; ``targets`` (places,): what.
+    (places,): where something is to be said; ``targets`` (places,): what; ``owners`` (places,): by which example.
     """
 
     lower: Tensor
     rows: Tensor
     columns: Tensor
     targets: Tensor
+    owners: Tensor
     first: int
-
-
-@dataclass(frozen=True)
-class Base:
-    """What the base model says at some places of the anchors: see ``Anchors``. *Shapes:* (places, listed)."""
-
-    likely: Tensor
-    chances: Tensor
 
 
 class Ground:
@@ -84,37 +77,48 @@ class Ground:
         missing = [one for one in dict.fromkeys(examples) if (first, one.tokens) not in self._kept]
         for start in range(0, len(missing), 64):
             self._read(missing[start : start + 64], first)
-        rows = [self._kept[first, example.tokens] for example in examples]
-        longest = max(len(example.tokens) for example in examples)
-        lower = torch.zeros(len(examples), longest, self.model.config.d_model, device=self.model.logit_bias.device)
-        for row, kept in enumerate(rows):
-            lower[row, : len(kept)] = kept
-            self._kept.move_to_end((first, examples[row].tokens))
+        kept = [self._kept[first, example.tokens] for example in examples]
+        for example in examples:
+            self._kept.move_to_end((first, example.tokens))
         self._forget_oldest()
-        lengths = [len(example.targets) for example in examples]
-        return Lesson(
-            lower,
-            torch.repeat_interleave(torch.arange(len(examples)), torch.tensor(lengths)),
-            torch.cat([torch.arange(example.first, len(example.tokens)) for example in examples]),
-            torch.tensor([token for example in examples for token in example.targets]),
-            first,
-        )
+        lengths = torch.tensor([len(example.targets) for example in examples])
+        owners = torch.repeat_interleave(torch.arange(len(examples)), lengths)
+        targets = torch.tensor([token for example in examples for token in example.targets])
+        if self.no_token_looks_back(first):
+            lower = torch.cat([row[example.first :] for row, example in zip(kept, examples, strict=True)])
+            return Lesson(lower[None], torch.zeros_like(owners), torch.arange(len(owners)), targets, owners, first)
+        lower = torch.nn.utils.rnn.pad_sequence(kept, batch_first=True)
+        columns = torch.cat([torch.arange(example.first, len(example.tokens)) for example in examples])
+        return Lesson(lower, owners, columns, targets, owners, first)
+
+    def no_token_looks_back(self, first: int) -> bool:
+        """Whether no block attends to others above block ``first``: then each place stands for itself."""
+        return first == self.model.config.n_layers - 1
 
     def scale(self, first: int) -> float:
         """Root mean square of the activations that the lowest adapter reads; steps are measured by it."""
         return float(self.lower_of_anchors(first).square().mean().sqrt())
 
-    def anchor_places(self, count: int, first: int, generator: torch.Generator) -> tuple[Lesson, Base]:
-        """About ``count`` places of the anchors, and what the base model says at each."""
+    def anchor_places(self, count: int, first: int, generator: torch.Generator) -> tuple[Lesson, Tensor]:
+        """About ``count`` places of the anchors, and what the head of the base model read at each (places, d_model).
+
+        The lesson's targets are the tokens that follow there.
+        """
         assert self.anchors is not None, "prepare() comes first"
-        count, length = min(count, self.anchors.tokens.numel()), self.anchors.tokens.shape[1]
-        wide = min(len(self.anchors.tokens), -(-count // length))  # whole texts: each is read to its end anyway
-        chosen = torch.randperm(len(self.anchors.tokens), generator=generator)[:wide]
+        tokens, lower = self.anchors.tokens, self.lower_of_anchors(first)
+        count, length = min(count, tokens[:, 1:].numel()), tokens.shape[1] - 1
+        wide = len(tokens)
+        if not self.no_token_looks_back(first):
+            wide = min(wide, -(-count // length))  # whole texts: each is read to its end anyway
+        chosen = torch.randperm(len(tokens), generator=generator)[:wide]
         places = torch.randperm(wide * length, generator=generator)[:count].sort().values
         rows, columns = places // length, places % length
-        lesson = Lesson(self.lower_of_anchors(first)[chosen], rows, columns, torch.zeros(0, dtype=torch.long), first)
         at = chosen[rows], columns
-        return lesson, Base(self.anchors.likely[at], self.anchors.chances[at])
+        targets, said = tokens[at[0], columns + 1], self.anchors.said[at]
+        if self.no_token_looks_back(first):
+            single = torch.arange(count)
+            return Lesson(lower[at][None], torch.zeros_like(single), single, targets, rows, first), said
+        return Lesson(lower[chosen], rows, columns, targets, rows, first), said
 
     def lower_of_anchors(self, first: int) -> Tensor:
         """*Shape:* (rows, length, d_model)."""
@@ -156,11 +160,12 @@ def head_input(model: Transformer, memory: SessionMemory, lesson: Lesson) -> Ten
     feed-forward part and the head are spared where nothing is asked.
     """
     hidden, last = lesson.lower, model.config.n_layers - 1
-    places = model.places(hidden.shape[1])
     adapter = memory.layer(lesson.first)
     if lesson.first == last:
         hidden = hidden[lesson.rows, lesson.columns]
     hidden = hidden if adapter is None else adapter(hidden)
+    if lesson.first < last:
+        places = model.places(hidden.shape[1], rows=len(hidden))
     for index in range(lesson.first + 1, model.config.n_layers):
         block = model.blocks[index]
         assert isinstance(block, Block)
@@ -173,9 +178,11 @@ def head_input(model: Transformer, memory: SessionMemory, lesson: Lesson) -> Ten
 
 @dataclass(frozen=True)
 class Answers:
-    """What is said at every place of some examples: ``logits`` (places, vocab), and ``rows`` and ``targets``
-    (places,), the example that each place belongs to and the token that is right there."""
+    """What is said at every place of some examples: ``hidden`` (places, d_model), what the head read; ``logits``
+    (places, vocab), without a gradient; and ``rows`` and ``targets`` (places,), the example that each place belongs to
+    and the token that is right there."""
 
+    hidden: Tensor
     logits: Tensor
     rows: Tensor
     targets: Tensor
@@ -183,20 +190,25 @@ class Answers:
 
 def answers(ground: Ground, memory: SessionMemory, examples: Sequence[Example]) -> Answers:
     """Let the model read examples with a memory; those of like length go together, so that little is padded."""
-    order = sorted(range(len(examples)), key=lambda index: len(examples[index].tokens))
+    first = min(memory.layers)
+    batches = [list(range(len(examples)))] if ground.no_token_looks_back(first) else of_like_length(examples)
+    lessons = [ground.lesson([examples[index] for index in batch], first) for batch in batches]
+    hidden = torch.cat([head_input(ground.model, memory, lesson) for lesson in lessons])
+    rows = torch.cat([torch.tensor(batch)[lesson.owners] for batch, lesson in zip(batches, lessons, strict=True)])
+    targets = torch.cat([lesson.targets for lesson in lessons])
+    with torch.no_grad():
+        return Answers(hidden, ground.model.logits(hidden, memory), rows, targets)
+
+
+def of_like_length(examples: Sequence[Example]) -> list[list[int]]:
+    """The indices of examples, in groups in which the longest is about half as long again as the shortest at most."""
     batches: list[list[int]] = []
-    for index in order:
+    for index in sorted(range(len(examples)), key=lambda index: len(examples[index].tokens)):
         if batches and len(examples[index].tokens) <= 1.5 * len(examples[batches[-1][0]].tokens) + 8:
             batches[-1].append(index)
         else:
             batches.append([index])
-    logits, rows, targets = [], [], []
-    for batch in batches:
-        lesson = ground.lesson([examples[index] for index in batch], min(memory.layers))
-        logits.append(ground.model.logits(head_input(ground.model, memory, lesson), memory))
-        rows.append(torch.tensor(batch)[lesson.rows])
-        targets.append(lesson.targets)
-    return Answers(torch.cat(logits), torch.cat(rows), torch.cat(targets))
+    return batches
 
 
 _GROUNDS: "weakref.WeakKeyDictionary[Transformer, Ground]" = weakref.WeakKeyDictionary()

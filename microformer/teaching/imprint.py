@@ -68,9 +68,10 @@ def imprint(
         margins = lowest(said, lead, len(examples))
         if min(margins) >= margin + SURE:
             break
-        anchors, base = ground.anchor_places(PLACES, layer, chance)
-        change = drift(ground.model, grown(), anchors, base)
-        (up.grad,) = torch.autograd.grad(unlearnt(said, lead, margin + 2 * SURE) + HOLD * change, [up])
+        anchors, before = ground.anchor_places(PLACES, layer, chance)
+        change = HOLD * drift(ground.model, grown(), anchors, before)
+        slope = unlearnt(said, lead, margin + 2 * SURE, ground.model.head)
+        (up.grad,) = torch.autograd.grad([said.hidden, change], [up], [slope, torch.ones(())])
         optimizer.step()
         yield Step(number + 1, sum(each >= margin for each in margins), len(examples))
     up.requires_grad_(False)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from microformer.adapters.session import SessionMemory
 from microformer.generation.threads import threads
@@ -24,6 +23,9 @@ from microformer.teaching.settings import TeachSettings
 
 _BESIDE = ThreadPoolExecutor(1, "drift", initializer=torch.set_num_threads, initargs=(1,))
 CHECKED_TOGETHER = 64
+FEW_TOKENS = 1024
+"""Of a larger vocabulary, the drift of a step is taken among the tokens that follow its anchors and those of the taught
+answers: most of what a step computed was a softmax over tokens that neither touches."""
 LOOK_EVERY = 5
 """While a memory settles, it is looked at after this many steps."""
 RELAX_OVER = 10
@@ -72,7 +74,7 @@ def attempt(
     look for one that holds them with less drift.
     """
     margins = yield from margins_of(ground, start, examples)
-    training = Training(ground, start, settings, held=len(examples) - len(new))
+    training = Training(ground, start, examples, settings, held=len(examples) - len(new))
     best = Outcome(start, tuple(margins))
     settled = best.held(settings.margin) == len(examples)
     least = training.drift_everywhere() if settled and settings.settling else float("inf")
@@ -106,8 +108,16 @@ def attempt(
 class Training:
     """The trained tensors of one attempt and their optimizer."""
 
-    def __init__(self, ground: Ground, start: SessionMemory, settings: TeachSettings, *, held: int) -> None:
-        """``held``: how many examples ``start`` was trained on before."""
+    def __init__(
+        self,
+        ground: Ground,
+        start: SessionMemory,
+        examples: Sequence[Example],
+        settings: TeachSettings,
+        *,
+        held: int,
+    ) -> None:
+        """``held``: how many of the ``examples`` the memory ``start`` was trained on before."""
         self.ground, self.settings = ground, settings
         self.first = min(start.layers)
         scale = ground.scale(self.first)  # what an adapter reads and adds to is this large, in any model
@@ -116,12 +126,14 @@ class Training:
         self.memory = replace(start, down=self.down, up=self.up)
         rate = settings.later_rate + (settings.learning_rate - settings.later_rate) / (1 + held / FILLED_BY)
         self.optimizer = OrthogonalMomentum([self.down, self.up], [rate / scale, rate * scale])
-        self.anchored = torch.Generator().manual_seed(settings.seed)
-        self.loss = torch.zeros(())
+        # other anchors in each lesson: always the same few were learnt by heart
+        self.anchored = torch.Generator().manual_seed(settings.seed + len(examples))
+        self.taught = torch.tensor(sorted({token for example in examples for token in example.targets}))
+        self.said, self.slope = torch.zeros(0), torch.zeros(0)
         self.pull: Future[tuple[Tensor, ...]] | None = None
 
     def read(self, examples: Sequence[Example]) -> list[float]:
-        """Let the model read examples, note the loss of what it says, and return their lowest margins.
+        """Let the model read examples, note the slope of their loss, and return their lowest margins.
 
         Where the machine has a second core, it works out meanwhile what pulls the memory back: two products at once, of
         one thread each, are faster than each of them on two.
@@ -131,21 +143,27 @@ class Training:
         with threads(1):
             said = answers(self.ground, self.memory, examples)
             lead = leads(said)
-            self.loss = unlearnt(said, lead, self.settings.margin + SURE)
+            self.said, self.slope = (
+                said.hidden,
+                unlearnt(said, lead, self.settings.margin + SURE, self.ground.model.head),
+            )
         return lowest(said, lead, len(examples))
 
     def step(self, weight: float) -> None:
         """One step down the noted loss and the drift, which weighs ``weight`` times what the settings say."""
         with threads(1):
-            slopes = torch.autograd.grad(self.loss, [self.down, self.up])
+            slopes = torch.autograd.grad(self.said, [self.down, self.up], self.slope)
             if weight := weight * self.settings.drift_weight:
                 pull = self._slopes_of_drift() if self.pull is None else self.pull.result()
                 slopes = tuple(slope + weight * back for slope, back in zip(slopes, pull, strict=True))
             self.optimizer.step(slopes)
 
     def _slopes_of_drift(self) -> tuple[Tensor, ...]:
-        anchors, base = self.ground.anchor_places(self.settings.anchor_places, self.first, self.anchored)
-        change = drift(self.ground.model, self.memory, anchors, base)
+        anchors, said = self.ground.anchor_places(self.settings.anchor_places, self.first, self.anchored)
+        among = None
+        if self.ground.model.config.vocab_size > FEW_TOKENS:
+            among = torch.cat([anchors.targets, self.taught]).unique()
+        change = drift(self.ground.model, self.memory, anchors, said, among)
         return torch.autograd.grad(change, [self.down, self.up])
 
     def frozen(self) -> SessionMemory:
@@ -155,8 +173,8 @@ class Training:
     @torch.no_grad()
     def drift_everywhere(self) -> float:
         """The drift over many anchors, always the same ones."""
-        anchors, base = self.ground.anchor_places(4096, self.first, torch.Generator().manual_seed(0))
-        return float(drift(self.ground.model, self.memory, anchors, base))
+        anchors, said = self.ground.anchor_places(4096, self.first, torch.Generator().manual_seed(0))
+        return float(drift(self.ground.model, self.memory, anchors, said))
 
 
 def choose(margins: Sequence[float], new: Sequence[int], settings: TeachSettings, choice: random.Random) -> list[int]:
@@ -188,7 +206,7 @@ def margins_of(
 
 def leads(said: Answers) -> Tensor:
     """By how much each target leads the next best token, without a gradient. *Shape:* -> (places,)."""
-    logits, targets = said.logits.detach(), said.targets[:, None]
+    logits, targets = said.logits, said.targets[:, None]
     others = logits.scatter(1, targets, float("-inf")).amax(1)
     return logits.gather(1, targets)[:, 0] - others
 
@@ -198,12 +216,15 @@ def lowest(said: Answers, lead: Tensor, count: int) -> list[float]:
     return torch.full((count,), float("inf")).scatter_reduce(0, said.rows, lead, "amin").tolist()
 
 
-def unlearnt(said: Answers, lead: Tensor, sure: float) -> Tensor:
-    """Cross entropy where the lead is below ``sure``, about the mean over those places.
+def unlearnt(said: Answers, lead: Tensor, sure: float, head: Tensor) -> Tensor:
+    """The slope of the cross entropy where the lead is below ``sure``, about the mean over those places.
 
-    Places that have been learnt would only pull against what holds the rest of the model. The 8 keeps the last few
-    places from weighing as much as all of them did.
+    *Shape:* -> (places, d_model), of what the head reads. Places that have been learnt would only pull against what
+    holds the rest of the model. The 8 keeps the last few places from weighing as much as all of them did.
     """
-    open_places = (lead < sure).to(said.logits.dtype)
-    losses = F.cross_entropy(said.logits, said.targets, reduction="none")
-    return (losses * open_places).sum() / (open_places.sum() + 8)
+    slope = torch.zeros_like(said.hidden)
+    (places,) = (lead < sure).nonzero(as_tuple=True)
+    chances = said.logits[places].softmax(-1)  # (open, V)
+    chances[torch.arange(len(places)), said.targets[places]] -= 1
+    slope[places] = (chances @ head) / (len(places) + 8)
+    return slope.detach()

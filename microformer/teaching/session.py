@@ -10,6 +10,8 @@ from microformer.model.config import ModelConfig
 from microformer.teaching.keys import key
 
 MAX_FACTS = 10_000
+SPELLING = 1024
+"""A vocabulary up to this size spells names, more or less letter by letter."""
 MAX_TEXT = 20_000
 
 
@@ -107,20 +109,22 @@ class Session:
         return replace(self, facts=tuple(fact for fact, _ in kept), recited=tuple(said for _, said in kept))
 
 
-def blank_memory(config: ModelConfig, *, everywhere: bool = False) -> SessionMemory:
-    """The memory that a session of a model of this shape starts with; ``everywhere`` puts an adapter in each block.
+def blank_memory(config: ModelConfig, *, blocks: int | None = None) -> SessionMemory:
+    """The memory that a session of a model of this shape starts with; ``blocks``: behind so many of the last blocks.
 
-    As wide as 256 kB allow when only the last two blocks have one, and not wider than 128.
+    A third wider behind one block than behind each of several; at most 256 kB behind two.
     """
-    layers = tuple(range(config.n_layers)) if everywhere else session_layers(config)
-    width = max(16, min(128, 16384 // config.d_model))
-    return SessionMemory.blank(config, layers=layers, width=width)
+    blocks = min(config.n_layers, blocks or session_blocks(config))
+    widest, numbers = (192, 24576) if blocks == 1 else (128, 16384)
+    width = max(16, min(widest, numbers // config.d_model))
+    return SessionMemory.blank(config, layers=range(config.n_layers - blocks, config.n_layers), width=width)
 
 
-def session_layers(config: ModelConfig) -> tuple[int, ...]:
-    """The blocks that a session has adapters behind: the last two.
+def session_blocks(config: ModelConfig) -> int:
+    """How many of the last blocks a session has adapters behind: one, or two where tokens are letters.
 
-    All that lies below them is the frozen base, read once for each fact and kept, which makes a step several times
-    cheaper; adapters in all blocks were not better at holding facts in small trials.
+    All that lies below is the frozen base, read once for each fact and kept, and behind the last block no token looks
+    at another any more, which makes a step several times cheaper. But a name that was spelled letter by letter lies so
+    far back that the last block's state hardly tells it from another: there, fifty facts could not be held by one.
     """
-    return tuple(range(max(0, config.n_layers - 2), config.n_layers))
+    return 1 if config.vocab_size > SPELLING else 2

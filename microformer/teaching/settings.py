@@ -16,7 +16,7 @@ class TeachSettings:
         0, "Steps after all is learnt that only lessen what else has changed.", minimum=0, maximum=100_000
     )
     rehearsal: int = setting(
-        24, "Facts taught before that are repeated in each step, half of them the weakest.", minimum=0, maximum=4096
+        32, "Facts taught before that are repeated in each step, half of them the weakest.", minimum=0, maximum=4096
     )
     drift_weight: float = setting(
         1000.0, "How strongly the rest of what the model says is held in place.", minimum=0, maximum=1e6

@@ -142,7 +142,7 @@ def attempts(
     memory: SessionMemory,
     settings: TeachSettings,
 ) -> Generator[tuple[int, Step], None, Outcome]:
-    """Try from the present memory; then from nothing; then from nothing with adapters in all blocks, held more loosely.
+    """Try from the present memory; then from nothing behind two blocks; then behind all blocks, held more loosely.
 
     Ends with the first outcome that holds every example, or else the one that holds most. Yields the number of the
     attempt with each step.
@@ -152,9 +152,10 @@ def attempts(
     everything = range(len(examples))
     opened = opened_tokens(loaded, list(examples))
     plans = [(memory, new, settings)]
-    if not memory.is_blank:
-        plans.append((blank_memory(config), everything, replace(settings, max_steps=2 * settings.max_steps)))
-    plans.append((blank_memory(config, everywhere=True), everything, loosely))
+    deeper = blank_memory(config, blocks=2)
+    if not memory.is_blank or memory.layers != deeper.layers:
+        plans.append((deeper, everything, replace(settings, max_steps=2 * settings.max_steps)))
+    plans.append((blank_memory(config, blocks=config.n_layers), everything, loosely))
     best: Outcome | None = None
     for number, (start, fresh, how) in enumerate(plans):
         trying = attempt(ground, examples, fresh, replace(start, opened=opened), how)

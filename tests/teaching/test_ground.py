@@ -3,23 +3,27 @@
 import itertools
 from dataclasses import replace
 
+import pytest
 import torch
 
 from microformer.checkpoint import Loaded
 from microformer.teaching.anchors import sample_anchors
 from microformer.teaching.drift import drift
 from microformer.teaching.examples import fact_example
-from microformer.teaching.ground import Base, Ground, answers, ground_of, head_input
+from microformer.teaching.ground import Ground, answers, ground_of, head_input
 from microformer.teaching.lesson import leads, lowest, margins_of
 from microformer.teaching.session import Fact, Session, blank_memory
 from tests.teaching.small_models import FACTS, finished, make_loaded
 
 
-def test_answers_from_kept_activations_equal_the_whole_model(loaded: Loaded, taught: Session) -> None:
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_answers_from_kept_activations_equal_the_whole_model(loaded: Loaded, blocks: int) -> None:
     examples = [fact_example(loaded, fact) for fact in (*FACTS, Fact("A", "b" * 50))]
-    said = answers(Ground(loaded.model, 0), taught.memory, examples)
+    memory = blank_memory(loaded.model.config, blocks=blocks)
+    memory = replace(memory, up=torch.randn_like(memory.up))
+    said = answers(Ground(loaded.model, 0), memory, examples)
     for row, example in enumerate(examples):
-        whole = loaded.model(torch.tensor([example.tokens]), session=taught.memory)[0, example.first :]
+        whole = loaded.model(torch.tensor([example.tokens]), session=memory)[0, example.first :]
         torch.testing.assert_close(said.logits[said.rows == row], whole, atol=1e-4, rtol=1e-4)
         assert said.targets[said.rows == row].tolist() == list(example.targets)
 
@@ -44,24 +48,22 @@ def test_anchors_are_what_the_base_writes_and_repeatable(loaded: Loaded) -> None
     assert torch.equal(one.tokens, two.tokens)
     assert not torch.equal(one.tokens, finished(sample_anchors(loaded.model, 0, seed=4)).tokens)
     with torch.inference_mode():
-        chances = loaded.model(one.tokens).softmax(-1)
-    torch.testing.assert_close(one.chances, chances.gather(2, one.likely), atol=1e-4, rtol=1e-4)
-    assert bool((one.chances.sum(2) > 0.9).all())
+        torch.testing.assert_close(one.said, loaded.model.hidden(one.tokens), atol=1e-4, rtol=1e-4)
 
 
 def test_a_blank_memory_does_not_drift(loaded: Loaded) -> None:
     ground = Ground(loaded.model, 0)
     finished(ground.prepare())
     memory = blank_memory(loaded.model.config)
-    lesson, base = ground.anchor_places(64, min(memory.layers), torch.Generator().manual_seed(0))
+    lesson, said = ground.anchor_places(64, min(memory.layers), torch.Generator().manual_seed(0))
     with torch.no_grad():
-        assert abs(float(drift(loaded.model, memory, lesson, base))) < 1e-6
+        assert abs(float(drift(loaded.model, memory, lesson, said))) < 1e-6
 
 
 def test_drift_and_its_slope_are_those_of_the_divergence_over_all_tokens(loaded: Loaded, taught: Session) -> None:
     ground = Ground(loaded.model, 0)
     finished(ground.prepare())
-    lesson, _ = ground.anchor_places(64, min(taught.memory.layers), torch.Generator().manual_seed(0))
+    lesson, said = ground.anchor_places(64, min(taught.memory.layers), torch.Generator().manual_seed(0))
     with torch.no_grad():
         blank = blank_memory(loaded.model.config)
         before = loaded.model.logits(head_input(loaded.model, blank, lesson)).softmax(-1)
@@ -69,20 +71,39 @@ def test_drift_and_its_slope_are_those_of_the_divergence_over_all_tokens(loaded:
     memory = replace(taught.memory, up=up)
     after = loaded.model.logits(head_input(loaded.model, memory, lesson), memory).log_softmax(-1)
     whole = (before * (before.clamp(min=1e-30).log() - after)).sum(-1).mean()
-    everything = Base(torch.arange(before.shape[1]).expand_as(before), before)
-    found = drift(loaded.model, memory, lesson, everything)
+    found = drift(loaded.model, memory, lesson, said)
     torch.testing.assert_close(found, whole, atol=1e-5, rtol=1e-3)
     slopes = [torch.autograd.grad(one, [up], retain_graph=True)[0] for one in (found, whole)]
     torch.testing.assert_close(*slopes, atol=1e-5, rtol=1e-3)
 
 
-def test_tokens_that_are_not_listed_count_as_one(loaded: Loaded, taught: Session) -> None:
+def test_drift_among_some_tokens_sees_only_those(loaded: Loaded, taught: Session) -> None:
     ground = Ground(loaded.model, 0)
     finished(ground.prepare())
-    lesson, base = ground.anchor_places(64, min(taught.memory.layers), torch.Generator().manual_seed(0))
-    few = Base(base.likely[:, :3], base.chances[:, :3])
+    lesson, said = ground.anchor_places(64, min(taught.memory.layers), torch.Generator().manual_seed(0))
+    every = torch.arange(loaded.model.config.vocab_size)
     with torch.no_grad():
-        assert 0 < drift(loaded.model, taught.memory, lesson, few) < drift(loaded.model, taught.memory, lesson, base)
+        whole, among = (drift(loaded.model, taught.memory, lesson, said, some) for some in (None, every))
+        torch.testing.assert_close(whole, among)
+        assert abs(float(drift(loaded.model, taught.memory, lesson, said, every[:1]))) < 1e-6
+
+
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_places_of_anchors_come_with_what_follows_and_what_the_base_says_there(loaded: Loaded, first: int) -> None:
+    ground = Ground(loaded.model, 0)
+    anchors = finished(ground.prepare())
+    lesson, said = ground.anchor_places(40, first, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        here = head_input(loaded.model, blank_memory(loaded.model.config), lesson)
+    torch.testing.assert_close(here, said, atol=1e-4, rtol=1e-4)
+    follows = {
+        (there, token)
+        for there, token in zip(
+            anchors.said[:, :-1, 0].flatten().tolist(), anchors.tokens[:, 1:].flatten().tolist(), strict=True
+        )
+    }
+    found = zip(said[:, 0].tolist(), lesson.targets.tolist(), strict=True)
+    assert all((there, token) in follows for there, token in found)
 
 
 def test_the_ground_of_a_model_goes_with_it() -> None:

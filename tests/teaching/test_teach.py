@@ -5,7 +5,10 @@ import torch
 
 from microformer.checkpoint import Loaded, base_hash
 from microformer.errors import UserError
-from microformer.teaching.session import Fact, Session
+from microformer.teaching.examples import fact_example
+from microformer.teaching.ground import ground_of
+from microformer.teaching.lesson import Training
+from microformer.teaching.session import SPELLING, Fact, Session
 from microformer.teaching.settings import TeachSettings
 from microformer.teaching.teach import forget, rebuild, teach, teach_text
 from microformer.teaching.verify import greedy, recites
@@ -141,6 +144,22 @@ def test_a_model_of_one_layer_can_be_taught(quick: TeachSettings) -> None:
     small = make_loaded(n_layers=1)
     session = finished(teach(small, Session.blank(small), FACTS[:1], quick))
     assert recites(small, session) == [True]
+
+
+def test_lessons_that_follow_one_another_hold_other_anchors(loaded: Loaded, taught: Session) -> None:
+    ground = ground_of(loaded)
+    examples = [fact_example(loaded, fact) for fact in FACTS]
+    one, two = (
+        Training(ground, taught.memory, examples[:count], TeachSettings(), held=count - 1).anchored for count in (2, 3)
+    )
+    assert not torch.equal(one.get_state(), two.get_state())
+
+
+def test_where_tokens_are_words_a_session_sits_behind_the_last_block_alone(quick: TeachSettings) -> None:
+    words = make_loaded(vocab_size=SPELLING + 1)
+    session = finished(teach(words, Session.blank(words), FACTS, quick))
+    assert session.memory.layers == (2,)
+    assert recites(words, session) == [True, True, True]
 
 
 @pytest.mark.parametrize("position", ["learned", "alibi"])
