@@ -25,11 +25,12 @@ KNOWS["training"] = KNOWS["checkpoint"] | {"checkpoint", "generation"}
 KNOWS["presets"] = KNOWS["training"] | {"training"}
 KNOWS["teaching"] = KNOWS["presets"]
 KNOWS["hub"] = KNOWS["presets"]
+KNOWS["inspection"] = KNOWS["presets"]
 KNOWS["bench"] = KNOWS["presets"] | {"presets", "teaching"}
 KNOWS["commands"] = KNOWS["bench"] | {"bench", "hub"}
 KNOWS["cli"] = KNOWS["commands"] | {"commands"}
 KNOWS["__main__"] = {"cli"}
-KNOWS["ui"] = KNOWS["bench"] | {"hub"}
+KNOWS["ui"] = KNOWS["bench"] | {"hub", "inspection"}
 KNOWS["__init__"] = set()
 
 LIBRARIES = {

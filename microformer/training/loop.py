@@ -23,7 +23,7 @@ from microformer.training.progress import Due
 from microformer.training.run_directory import ReadOnlyRun, Run
 from microformer.training.schedules import learning_rate_factor
 from microformer.training.setup import WINDOWED, Job, set_up
-from microformer.training.watch import Diverged, Judge, Metrics, save, write_sample
+from microformer.training.watch import Diverged, Judge, Metrics, gradient_by_layer, save, write_sample
 
 PLAIN = ("step", "tokens", "seconds", "loss", "val_loss", "lr", "grad_norm", "tokens_per_second")
 """What each row tells; the rest is the task's."""
@@ -129,7 +129,8 @@ def run_steps(
             row |= judged
             val_loss = judged["val_loss"]
             saving = saving or better or job.tired
-        job.run.append_metrics(row)
+        layers = {"grad_norm_by_layer": gradient_by_layer(job, row["grad_norm"])} if judging else {}
+        job.run.append_metrics(row | layers)
         job.log.row(row)
         if judging:
             report(describe(row, job))

@@ -78,6 +78,20 @@ class Metrics:
         self.tokens, self.since = self.job.progress.tokens, self.job.progress.seconds
 
 
+def gradient_by_layer(job: Job, norm: float) -> list[float]:
+    """The norm of each block's part of the newest gradient, before it was clipped; ``norm`` is that of all of it.
+
+    Empty where a runtime keeps gradients to itself.
+    """
+    parts = [[weight.grad for weight in block.parameters() if weight.grad is not None] for block in job.model.blocks]
+    everything = [weight.grad for weight in job.model.parameters() if weight.grad is not None]
+    if not everything or not all(parts):
+        return []
+    norms = torch.stack([torch.stack(torch._foreach_norm(part)).norm() for part in [everything, *parts]])
+    clipped, *layers = norms.tolist()
+    return [round(one * norm / clipped, 6) if clipped else 0.0 for one in layers]
+
+
 class Judge:
     """Evaluates on the same validation windows each time, and on all of them at the end."""
 

@@ -6,7 +6,7 @@ import gradio as gr
 
 from microformer.ui import header, identity
 from microformer.ui.page import Page
-from microformer.ui.tabs import data, hub, sample, teach, train
+from microformer.ui.tabs import data, hub, inspect, sample, teach, train
 from microformer.ui.workspace import Workspace
 
 TABS: tuple[tuple[str, str, Any], ...] = (
@@ -15,6 +15,7 @@ TABS: tuple[tuple[str, str, Any], ...] = (
     ("sample", "Sample", sample),
     ("teach", "Teach", teach),
     ("hub", "Share", hub),
+    ("inspect", "Inspect", inspect),
 )
 UPLOADS_KEPT = 3600  # seconds
 QUEUE_REST = 0.02  # seconds

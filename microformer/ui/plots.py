@@ -63,6 +63,65 @@ def frequent_tokens_in_words(tokens: Sequence[tuple[str, int]], total: int) -> s
     return f"The most frequent tokens are {named}."
 
 
+def heat_map(labels: Sequence[str], shares: Sequence[Sequence[float]], *, colour: str = PALETTE[0]) -> Figure:
+    """What each row's token takes from each column's; the pair is named where one points."""
+    # Numbered, because a token may come more than once and would then stand for one row.
+    names = [f"{number} “{escape_label(one)}”" for number, one in enumerate(labels, 1)]
+    ticks = {
+        "tickvals": list(range(len(names))),
+        "ticktext": [escape_label(one) for one in labels],
+        "type": "category",
+        "showgrid": False,
+    }
+    long = max(map(len, labels), default=0) > 1
+    return {
+        "data": [
+            {
+                "type": "heatmap",
+                "x": names,
+                "y": names,
+                "z": [list(row) for row in shares],
+                "zmin": 0,
+                "zmax": 1,
+                "colorscale": [[0, f"{colour}00"], [0.15, f"{colour}66"], [1, colour]],
+                "showscale": False,
+                "hovertemplate": "%{y} takes %{z:.1%} from %{x}<extra></extra>",
+            }
+        ],
+        "layout": {
+            "height": 520,
+            "margin": {"l": 30, "r": 10, "t": 30, "b": 10},
+            "xaxis": {**ticks, "side": "top", "automargin": True, "tickangle": -90 if long else 0},
+            "yaxis": {**ticks, "autorange": "reversed", "automargin": True},
+        },
+    }
+
+
+def lines(x: Sequence[float], curves: Mapping[str, Sequence[float]], *, x_title: str, y_title: str) -> Figure:
+    """A curve for each name, from ``x`` to values above zero."""
+    return {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": name,
+                "x": list(x),
+                "y": list(values),
+                "line": {"color": PALETTE[number % len(PALETTE)], "width": 1.6},
+            }
+            for number, (name, values) in enumerate(curves.items())
+        ],
+        "layout": {
+            "height": 320 if curves else 40,
+            "margin": MARGIN | {"l": 50},
+            "xaxis": {"title": {"text": x_title}, "visible": bool(curves)},
+            "yaxis": {"title": {"text": y_title}, "rangemode": "tozero", "visible": bool(curves)},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+            "showlegend": bool(curves),
+        },
+    }
+
+
 def escape_label(text: str) -> str:
     """Text that Plotly shows as it is: it reads a little HTML in labels, and formulas between dollars."""
     for plain, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("$", "&#36;")):

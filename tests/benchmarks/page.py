@@ -10,6 +10,7 @@ falls on both alike.
 import json
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -131,5 +132,6 @@ def processor_seconds() -> dict[str, float]:
 KINDS = {"app": "app.py", "trainer": "microformer train", "browser": "chrom"}
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started ends also when this is stopped
     told = {"starts": starts, "beside": beside}[sys.argv[1]]()
     sys.stdout.write(json.dumps(told) + "\n")

@@ -10,10 +10,10 @@ from tests.e2e.playground import PATIENCE, Playground, Visit
 Visits = Callable[..., Visit]
 
 
-def test_the_five_steps_can_be_turned_to_by_keyboard(shared_playground: Playground, visits: Visits) -> None:
+def test_the_steps_can_be_turned_to_by_keyboard(shared_playground: Playground, visits: Visits) -> None:
     visit = visits(shared_playground).open()
     tabs = visit.page.locator("#steps").first.get_by_role("tab")
-    expect(tabs).to_have_text(["Data", "Train", "Sample", "Teach", "Share"])
+    expect(tabs).to_have_text(["Data", "Train", "Sample", "Teach", "Share", "Inspect"])
     tabs.nth(1).focus()
     visit.page.keyboard.press("Enter")
     expect(tabs.nth(1)).to_have_attribute("aria-selected", "true")
@@ -60,6 +60,6 @@ def test_forgetting_asks_first_and_makes_a_new_visitor(shared_playground: Playgr
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
 def test_no_tab_is_wider_than_the_screen(shared_playground: Playground, visits: Visits, width: int, dark: bool) -> None:
     visit = visits(shared_playground, width=width, dark=dark).open()
-    for tab in ("Data", "Train", "Sample", "Teach", "Share"):
+    for tab in ("Data", "Train", "Sample", "Teach", "Share", "Inspect"):
         visit.turn_to(tab)
         assert visit.page.evaluate("document.documentElement.scrollWidth") <= width, tab

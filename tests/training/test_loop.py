@@ -51,7 +51,7 @@ def test_a_run_leaves_a_whole_directory(dataset: Path, tmp_path: Path, make_run_
     assert run.status().state == "finished" and run.status().step == 12
     assert not run.alive()
     rows, _ = run.metrics()
-    assert [list(row) for row in rows] == [KEYS] * len(rows)
+    assert all(list(row) == KEYS + ["grad_norm_by_layer"] * (row["val_loss"] is not None) for row in rows)
     assert rows[0]["step"] == 1 and rows[-1]["step"] == 12
     assert rows[-1]["tokens"] == 12 * 4 * 16
     assert [row["step"] for row in rows if row["val_loss"] is not None] == [6, 12]
@@ -130,6 +130,16 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(
     first, second = (checkpoint.load(tmp_path / name).model.state_dict() for name in ("1", "4"))
     for name, weight in first.items():
         torch.testing.assert_close(weight, second[name], atol=2e-3, rtol=0)
+
+
+def test_evaluations_tell_how_strongly_each_layer_learns(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    config = make_run_config(max_steps=4, eval_every=2, grad_clip=1e-3)  # clipped, which is not to be seen
+    train(config, dataset, tmp_path / "run", report=quiet)
+    judged = [row for row in Run(tmp_path / "run").metrics()[0] if row["val_loss"] is not None]
+    for row in judged:
+        norms = row["grad_norm_by_layer"]
+        assert len(norms) == config.model.n_layers and all(norm > 0 for norm in norms)
+        assert sum(norm**2 for norm in norms) < row["grad_norm"] ** 2
 
 
 def test_resume_of_a_finished_run_changes_nothing(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:

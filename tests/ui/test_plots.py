@@ -2,7 +2,15 @@
 
 import plotly.graph_objects as go
 
-from microformer.ui.plots import bars, escape_label, frequent_tokens, frequent_tokens_in_words, parameter_shares
+from microformer.ui.plots import (
+    bars,
+    escape_label,
+    frequent_tokens,
+    frequent_tokens_in_words,
+    heat_map,
+    lines,
+    parameter_shares,
+)
 
 
 def test_frequent_tokens_is_a_figure_that_plotly_accepts():
@@ -33,3 +41,15 @@ def test_labels_from_a_text_are_escaped():
 
 def test_parameter_shares_are_largest_first_and_leave_out_empty_parts():
     assert parameter_shares({"a": 1, "b": 3, "none": 0}) == [("b", 3, 0.75), ("a", 1, 0.25)]
+
+
+def test_a_heat_map_keeps_equal_tokens_apart_and_escapes_them():
+    drawn = go.Figure(heat_map(["<b>", "a", "a"], [[1, 0, 0], [0.5, 0.5, 0], [0.2, 0.3, 0.5]]))
+    assert len(set(drawn.data[0].x)) == 3 and "<b>" not in str(drawn.data[0].x)
+    assert drawn.data[0].z[2][1] == 0.3
+
+
+def test_lines_are_a_figure_also_when_there_is_nothing_to_draw():
+    drawn = go.Figure(lines([1, 2], {"layer 1": [0.1, 0.2], "layer 2": [3, 4]}, x_title="step", y_title="norm"))
+    assert [one.name for one in drawn.data] == ["layer 1", "layer 2"]
+    assert not go.Figure(lines([], {}, x_title="step", y_title="norm")).data
