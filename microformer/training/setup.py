@@ -93,7 +93,7 @@ def set_up(
         config = dataclasses.replace(config, training=fabric.agreed(config.training))
     config = _resolve_auto(config, run, device, report)
     together = fabric.launch(config.training) if fabric.wanted(config.training) else None
-    model = _build_model(config, dataset, given)
+    model = start_model(config, dataset, given)
     chosen = choose_task(config.task, config.model, dataset)
     task = make_task(chosen, possible_tokens(model.logit_bias))
     if resumed_from is not None:
@@ -196,7 +196,7 @@ def _resolve_model(
     tokenizer = dataset.tokenizer
     shape, given = dataclasses.replace(config.model, vocab_size=tokenizer.vocab_size), None
     if run.exists() or init is None:
-        config, shape = _resolve_task(config, shape, dataset)
+        config, shape = resolve_task(config, shape, dataset)
     if run.exists():
         if load_tokenizer(run.path / TOKENIZER).hash != tokenizer.hash:
             raise UserError(
@@ -224,7 +224,7 @@ def _resolve_model(
         chosen = {name: getattr(shape, name) for name in ("dropout", *LORA)}
         adapter_dim = given.config.adapter_dim or shape.adapter_dim  # adapters that are there stay
         shape = dataclasses.replace(given.config, **chosen, adapter_dim=adapter_dim, outputs=0, pooling=shape.pooling)
-        config, shape = _resolve_task(config, shape, dataset)
+        config, shape = resolve_task(config, shape, dataset)
     elif shape.lora_rank:
         raise UserError(
             f"lora_rank is {shape.lora_rank}, but low-rank additions adapt a model that is trained already; "
@@ -233,7 +233,7 @@ def _resolve_model(
     return dataclasses.replace(config, model=shape), given
 
 
-def _resolve_task(config: RunConfig, shape: ModelConfig, dataset: Dataset) -> tuple[RunConfig, ModelConfig]:
+def resolve_task(config: RunConfig, shape: ModelConfig, dataset: Dataset) -> tuple[RunConfig, ModelConfig]:
     """What the model is to learn, with what must be known of the answers, and the numbers it then tells."""
     chosen = choose_task(config.task, shape, dataset)
     config = dataclasses.replace(config, **dataclasses.asdict(chosen))
@@ -270,7 +270,7 @@ def _parameters(config: RunConfig) -> str:
     return f"{total / 1e6:.2f} million parameters{some}"
 
 
-def _build_model(config: RunConfig, dataset: Dataset, given: Transformer | None) -> Transformer:
+def start_model(config: RunConfig, dataset: Dataset, given: Transformer | None) -> Transformer:
     """A model with fresh weights drawn from the seed, or with the ``given`` ones as far as those go."""
     torch.manual_seed(config.training.seed)
     model = build_model(config.model)
