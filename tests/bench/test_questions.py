@@ -8,6 +8,7 @@ import torch
 
 from microformer.bench.questions import Report, Row, ask, endings, is_right, place_named, questions
 from microformer.data.tales import stories
+from microformer.data.tales.sets import puzzles
 from microformer.data.tokenizers import Tokenizer, build_tokenizer
 from microformer.model.transformer import Transformer
 from tests.conftest import make_config
@@ -76,3 +77,15 @@ def test_the_starter_knows_where_things_are_and_ends_its_stories() -> None:
     assert sum(row.right for row in few_moves) >= 0.9 * sum(row.asked for row in few_moves)
     assert sum(row.guess_right for row in report.rows) < 0.5 * sum(row.asked for row in report.rows)
     assert report.ended >= 9
+
+
+def test_an_encoder_decoder_is_asked_about_the_stories_it_learns_from(tokenizer: Tokenizer) -> None:
+    torch.manual_seed(1)
+    shape = make_config(vocab_size=tokenizer.vocab_size, max_seq_len=128, kind="encoder_decoder")
+    told = list(itertools.islice(puzzles("3"), 20))
+    rows = ask(Transformer(shape).eval(), tokenizer, told)
+    assert sum(row.asked for row in rows) == sum(len(story.questions) for story in told)
+    for story in told:
+        for question in story.questions:
+            assert is_right(question.answer, question)
+            assert question.last_mentioned == question.place or not is_right(f"{question.last_mentioned}.", question)

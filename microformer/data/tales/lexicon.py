@@ -103,6 +103,7 @@ class Lexicon:
     ask: list[Pattern]
     answer: list[Pattern]
     feelings: dict[str, Feeling]
+    over: list[Pattern]
     between: list[Pattern]
     carried: list[Pattern]
     left: list[Pattern]
@@ -168,6 +169,7 @@ def load(path: Path = LEXICON) -> Lexicon:
             name: Feeling(*([pattern(text) for text in one[part]] for part in ("why", "signs")))
             for name, one in raw["feelings"].items()
         },
+        over=[pattern(text) for text in raw["over"]],
         between=[pattern(text) for text in raw["between"]],
         carried=[pattern(text) for text in raw["carrying"]["carried"]],
         left=[pattern(text) for text in raw["carrying"]["left"]],

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from microformer.data.tables import Row
 from microformer.data.tales.lexicon import Place, Slots, Thing, load
-from microformer.data.tales.teller import RIDDLES, Telling, riddles, stories
+from microformer.data.tales.story import Story
+from microformer.data.tales.teller import Telling
 
-MOST_CARRIED, MOST_LEFT = 6, 3
+MOST_CARRIED, MOST_LEFT, MOST_MOVES = 6, 3, 3
+ELSEWHERE = 0.5
+"""How often something happens at the end where none of the things is."""
 OTHER_FEELING = 0.6
 """How often the first person felt otherwise before, and how often the other one does."""
 
@@ -35,8 +38,8 @@ class TalesSet:
 def mood(seed: str) -> Iterator[Row]:
     """Stories and how their first person feels in the end.
 
-    Feelings show in what people do and are never named. Before, that person may have felt otherwise, and so may the
-    other one at any time: words alone do not tell, it must be known whose they are and which come last.
+    Feelings show in what people do and are never named. Before, that person may have felt otherwise, which then is
+    said to be over, and so may the other one at any time: it must be known whose the feelings are and which last.
     """
     rand, lexicon = random.Random(f"mood {seed}").random, load()
     names = list(lexicon.feelings)
@@ -44,14 +47,14 @@ def mood(seed: str) -> Iterator[Row]:
         telling = Telling(lexicon, rand)
         last, before, other = (telling.choose(names) for _ in range(3))
         turns: list[tuple[str, Slots]] = [("", telling.ab)] * (1 + int(rand() * 4))
-        final = 1 + int(rand() * len(turns))
-        turns.insert(final, (last, telling.ab))
-        if rand() < OTHER_FEELING:
-            turns.insert(int(rand() * (final + 1)), (before, telling.ab))
+        turns.insert(1 + int(rand() * len(turns)), (last, telling.ab))
         if rand() < OTHER_FEELING:
             turns.insert(int(rand() * (len(turns) + 1)), (other, telling.ba))
         telling.say(lexicon.open, telling.ab)
         telling.say(lexicon.friend, telling.ab)
+        if rand() < OTHER_FEELING:
+            _turn(telling, before, telling.ab)
+            telling.say(lexicon.over, telling.ab)
         for feeling, view in turns:
             _turn(telling, feeling, view)
         yield Row(" ".join(telling.sentences), last)
@@ -97,13 +100,35 @@ def _things(telling: Telling) -> Iterator[Thing]:
 
 
 def questions(seed: str) -> Iterator[Row]:
-    """Stories and riddles, each with a question about where a thing is, and the answer."""
-    rand = random.Random(f"questions {seed}").random
-    long, short = stories(f"questions {seed}"), riddles(f"questions {seed}")
-    while True:
-        story = next(short) if rand() < RIDDLES else next(long)
-        for question in {one.thing: one for one in story.questions}.values():
+    """Short stories of where things are put, each with a question about one of them, and the place that answers it."""
+    for story in puzzles(f"questions {seed}"):
+        for question in story.questions:
             yield Row(story.asking(question).rstrip("\n"), question.answer)
+
+
+def puzzles(seed: str) -> Iterator[Story]:
+    """An endless stream of those stories. Things are moved up to three times in all; what happens elsewhere names
+    places, too, so that the last one named is seldom the answer."""
+    rand, lexicon = random.Random(seed).random, load()
+    while True:
+        telling = Telling(lexicon, rand)
+        tracked = telling.things()
+        telling.say(lexicon.open, telling.ab)
+        for one in tracked:
+            telling.place(one, lexicon.places, telling.ab)
+            telling.say(lexicon.have, telling.ab)
+        for _ in range(int(rand() * (MOST_MOVES + 1))):
+            one = telling.choose(tracked)
+            one.moves += 1
+            telling.place(one, lexicon.places, telling.ab)
+            telling.say(lexicon.moves, telling.ab)
+        if rand() < ELSEWHERE:
+            telling.scene(tracked)
+        asked = [telling.question(one) for one in tracked]
+        yield Story(
+            " ".join(telling.sentences),
+            tuple(question._replace(answer=f"{question.place[0].upper()}{question.place[1:]}.") for question in asked),
+        )
 
 
 SETS = {
