@@ -31,7 +31,7 @@ def keep_consolidated(consolidated: Consolidated, session: Session) -> Path:
     number = max(_number(one) for one in [*checkpoint.checkpoints(new.run), new.checkpoint]) + 1
     directory = new.run / "checkpoints" / f"step-{number}"
     state = {name: value for name, value in new.state.items() if name not in ("val_loss", "bits_per_byte")}
-    origin = {"from": new.checkpoint.name, "facts": [fact.prompt for fact in session.facts]}
+    origin = {"from": new.checkpoint.name, "prompts": [fact.prompt for fact in session.facts]}
     state |= {"step": number, KEY: origin | check.described()}
     optimizer = new.checkpoint / checkpoint.OPTIMIZER
     kept = checkpoint.load_tensors(optimizer) if optimizer.is_file() else None

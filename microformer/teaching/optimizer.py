@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from microformer.training.optimizers import orthogonal
+
 SHRINK_OVER = 60
 """After this many steps a step is half as large as the first, after twice as many a third."""
 
@@ -36,17 +38,3 @@ class OrthogonalMomentum:
         ):
             average.mul_(self.momentum).add_(gradient)
             weight -= shrunk * rate * orthogonal(gradient + self.momentum * average)
-
-
-def orthogonal(matrices: Tensor) -> Tensor:
-    """The matrices with all singular values brought near 1, by five steps of a Newton-Schulz iteration.
-
-    *Shape:* (layers, rows, columns) -> the same.
-    """
-    tall = matrices.shape[-2] > matrices.shape[-1]
-    flat = matrices.mT if tall else matrices
-    flat = flat / (flat.norm(dim=(-2, -1), keepdim=True) + 1e-12)
-    for _ in range(5):
-        square = flat @ flat.mT
-        flat = 3.4445 * flat + (-4.7750 * square + 2.0315 * square @ square) @ flat
-    return flat.mT if tall else flat

@@ -96,6 +96,7 @@ def test_the_history_shows_it_and_undo_brings_model_and_session_back(tmp_path: P
     now = checkpoint.load(tmp_path / "run")
     assert now.checkpoint == directory
     assert now.state["consolidated"]["from"] == "step-20"
+    assert now.state["consolidated"]["facts"] == len(now.state["consolidated"]["prompts"]) == 3
     assert long_term_hash(now.model) == long_term_hash(changed)
     assert now.model.config.adapter_dim == 7
     with pytest.raises(UserError, match="was consolidated, so its training cannot go on"):
