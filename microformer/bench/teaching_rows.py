@@ -1,56 +1,52 @@
-"""The methods that the teaching benchmark compares. Each is told one fact after another and then asked."""
+"""The methods that the teaching benchmark compares: learners are told one fact after another, rows ask them."""
 
+import copy
 import random
-from collections.abc import Generator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import torch
 
+from microformer.adapters.lora import add_lora
 from microformer.adapters.session import SessionMemory
 from microformer.checkpoint import Loaded
 from microformer.generation.prompt import prompt_ids
 from microformer.teaching.examples import fact_example, opened_tokens
-from microformer.teaching.ground import ground_of
-from microformer.teaching.lesson import attempt
+from microformer.teaching.ground import Answers, ground_of
+from microformer.teaching.lesson import attempt, leads, unlearnt
 from microformer.teaching.recall import look_up, recall
 from microformer.teaching.session import Fact, Session, blank_memory
 from microformer.teaching.settings import TeachSettings
 from microformer.teaching.teach import teach
 
 T = TypeVar("T")
+Reads = tuple[str, SessionMemory | None]
+"""What a model is given for a prompt: the text it reads, and the memory beside it."""
 
 
-class Method(Protocol):
-    """What every row of the table can do."""
+class Learner(Protocol):
+    """What is told facts. ``loaded`` is the model that is asked, ``memory`` what stands beside it, forced on."""
+
+    loaded: Loaded
 
     def learn(self, fact: Fact) -> None:
         """Take in one more fact."""
         ...
 
-    def reads(self, prompt: str) -> tuple[str, SessionMemory | None]:
-        """What the model is given for a prompt: the text it reads, and the memory beside it."""
-        ...
-
     @property
-    def memory(self) -> SessionMemory | None:
-        """The memory forced on, for the loss on held-out text; ``None`` where there is none."""
-        ...
+    def memory(self) -> SessionMemory | None: ...
 
 
 class Ours:
-    """Rehearsal, KL to the base, stop test over all facts, and the lexical gate."""
+    """Rehearsal, KL to the base, and the stop test over all facts."""
 
-    def __init__(self, loaded: Loaded, *, gate: str = "auto", settings: TeachSettings | None = None) -> None:
-        self.loaded, self.gate, self.settings = loaded, gate, settings or TeachSettings()
+    def __init__(self, loaded: Loaded, settings: TeachSettings | None = None) -> None:
+        self.loaded, self.settings = loaded, settings or TeachSettings()
         self.session = Session.blank(loaded)
 
     def learn(self, fact: Fact) -> None:
         self.session = finished(teach(self.loaded, self.session, [fact], self.settings))
-
-    def reads(self, prompt: str) -> tuple[str, SessionMemory | None]:
-        found = recall([self.session], prompt, self.gate)
-        return found.reads, found.memory
 
     @property
     def memory(self) -> SessionMemory | None:
@@ -72,70 +68,105 @@ class Naive:
         start = replace(self._memory, opened=tuple(sorted(opened)))
         self._memory = finished(attempt(ground, [example], [0], start, self.settings)).memory
 
-    def reads(self, prompt: str) -> tuple[str, SessionMemory | None]:
-        return prompt, self.memory
-
     @property
     def memory(self) -> SessionMemory | None:
         return self._memory.scaled(1.0)
 
 
-class Radius(Ours):
-    """Our memory behind a codebook's gate (GRACE, arXiv:2211.11031): a prompt counts as taught when the model's mean
-    hidden state on it lies within half the distance between the two nearest taught ones."""
+class LowRank:
+    """LoRA of rank 8 in every block of a copy of the model, trained by Adam on each new fact until it is learnt."""
 
-    def learn(self, fact: Fact) -> None:
-        super().learn(fact)
-        self.keys = torch.stack([self._state(each.prompt) for each in self.session.facts])
-        distances = torch.cdist(self.keys, self.keys)
-        distances.fill_diagonal_(float("inf"))
-        nearest = float(distances.min())
-        self.radius = nearest / 2 if nearest != float("inf") else float(self.keys.norm(dim=1).mean()) / 4
-
-    def reads(self, prompt: str) -> tuple[str, SessionMemory | None]:
-        distances = (self.keys - self._state(prompt)).norm(dim=1)
-        if float(distances.min()) > self.radius:
-            return prompt, None
-        return self.session.facts[int(distances.argmin())].prompt, self.memory
-
-    def _state(self, prompt: str) -> torch.Tensor:
-        ids = prompt_ids(self.loaded.tokenizer, prompt)[-self.loaded.model.config.max_seq_len :]
-        with torch.inference_mode():
-            return self.loaded.model.hidden(torch.tensor([ids]))[0].mean(0)
-
-
-class Lookup:
-    """The list of facts behind the same gate, without a model: what retrieval gives, and the ceiling."""
+    memory = None
 
     def __init__(self, loaded: Loaded) -> None:
-        self.session = Session.blank(loaded)
+        model = copy.deepcopy(loaded.model).requires_grad_(False)
+        model.config = replace(model.config, lora_rank=8)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            add_lora(model)
+        self.loaded = replace(loaded, model=model)
+        self.weights = [weight for weight in model.parameters() if weight.requires_grad]
+        self.optimizer = torch.optim.Adam(self.weights, lr=3e-3)
 
     def learn(self, fact: Fact) -> None:
-        self.session = self.session.with_facts([fact])
+        example, model, margin = fact_example(self.loaded, fact), self.loaded.model, TeachSettings().margin
+        model.logit_bias[list(opened_tokens(self.loaded, [example]))] = 0.0
+        tokens, targets = torch.tensor([example.tokens]), torch.tensor(example.targets)
+        for _ in range(200):
+            hidden = model.hidden(tokens)[0, example.first :]
+            said = Answers(hidden, model.logits(hidden).detach(), torch.zeros_like(targets), targets)
+            lead = leads(said)
+            if float(lead.min()) >= margin:
+                break
+            slopes = torch.autograd.grad(hidden, self.weights, unlearnt(said, lead, 2 * margin, model.head.detach()))
+            for weight, slope in zip(self.weights, slopes, strict=True):
+                weight.grad = slope
+            self.optimizer.step()
 
-    def reads(self, prompt: str) -> tuple[str, SessionMemory | None]:
-        return prompt, None
 
-    def says(self, prompt: str) -> str | None:
-        """The answer on the list."""
-        return look_up([self.session], prompt)
-
-    @property
-    def memory(self) -> SessionMemory | None:
-        return None
+def always(learner: Any) -> Callable[[str], Reads]:
+    """The memory takes part in every text."""
+    return lambda prompt: (prompt, learner.memory)
 
 
-def make_rows(loaded: Loaded) -> dict[str, Any]:
-    """The rows of the table by name, each a function that makes a fresh method."""
-    plain = TeachSettings()
-    return {
-        "naive fine-tuning": lambda: Naive(loaded),
-        "+ rehearsal": lambda: Ours(loaded, gate="on", settings=replace(plain, drift_weight=0)),
-        "+ KL to the base": lambda: Ours(loaded, gate="on"),
-        "+ gate (ours)": lambda: Ours(loaded),
-        "radius gate (GRACE)": lambda: Radius(loaded),
-        "lookup": lambda: Lookup(loaded),
-    }
+def gated(learner: Ours) -> Callable[[str], Reads]:
+    """The product's own gate decides."""
+
+    def reads(prompt: str) -> Reads:
+        found = recall([learner.session], prompt)
+        return found.reads, found.memory
+
+    return reads
+
+
+def codebook(learner: Ours) -> Callable[[str], Reads]:
+    """A codebook's gate (GRACE, arXiv:2211.11031): a prompt counts as taught when the model's mean hidden state on it
+    lies within half the distance between the two nearest taught ones."""
+    loaded, facts = learner.loaded, learner.session.facts
+
+    def state(prompt: str) -> torch.Tensor:
+        ids = prompt_ids(loaded.tokenizer, prompt)[-loaded.model.config.max_seq_len :]
+        with torch.inference_mode():
+            return loaded.model.hidden(torch.tensor([ids]))[0].mean(0)
+
+    keys = torch.stack([state(fact.prompt) for fact in facts])
+    apart = torch.cdist(keys, keys).fill_diagonal_(float("inf")).min()
+    radius = apart / 2 if len(facts) > 1 else keys.norm() / 4
+
+    def reads(prompt: str) -> Reads:
+        distances = (keys - state(prompt)).norm(dim=1)
+        if distances.min() > radius:
+            return prompt, None
+        return facts[int(distances.argmin())].prompt, learner.memory
+
+    return reads
+
+
+def lookup(learner: Ours) -> Callable[[str], str | None]:
+    """The list of facts behind the same gate, without a model: what retrieval gives, and the ceiling."""
+    return lambda prompt: look_up([learner.session], prompt)
+
+
+@dataclass(frozen=True)
+class Family:
+    """One way to learn and the ``rows`` that ask it, by name. Those that are not ``thorough`` are told the facts in one
+    order only, and for a limited time."""
+
+    make: Callable[[Loaded], Any]
+    rows: dict[str, Callable[[Any], Callable[[str], Any]]]
+    thorough: bool = False
+
+
+FAMILIES = (
+    Family(Naive, {"naive fine-tuning": always}),
+    Family(LowRank, {"LoRA": always}),
+    Family(lambda loaded: Ours(loaded, TeachSettings(drift_weight=0)), {"+ rehearsal": always}),
+    Family(
+        Ours,
+        {"+ KL to the base": always, "+ gate (ours)": gated, "codebook gate (GRACE)": codebook, "lookup": lookup},
+        thorough=True,
+    ),
+)
 
 
 def finished(work: Generator[Any, None, T]) -> T:

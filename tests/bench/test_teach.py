@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from microformer.bench.facts100 import facts100
-from microformer.bench.teach import bench_teach
-from microformer.bench.teaching_rows import make_rows
-from microformer.checkpoint import Loaded
+from microformer.bench.teach import bench_teach, says_exactly
+from microformer.bench.teaching_rows import FAMILIES, Family, LowRank, always
+from microformer.checkpoint import Loaded, base_hash
 from microformer.teaching.gate import LexicalGate
+from microformer.teaching.session import Fact
 from tests.teaching.small_models import make_loaded
 
 
@@ -40,12 +41,18 @@ def test_the_gate_meets_its_targets_on_the_protocol(seed: int) -> None:
         assert sum(one == fact for one, fact in zip(opened, protocol.facts, strict=True)) >= 95
 
 
-@pytest.mark.parametrize(
-    "row", ["naive fine-tuning", "+ KL to the base", "+ gate (ours)", "radius gate (GRACE)", "lookup"]
-)
-def test_every_method_can_be_measured(loaded: Loaded, row: str) -> None:
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: next(iter(family.rows)))
+def test_every_method_can_be_measured(loaded: Loaded, family: Family) -> None:
     held_out = torch.randint(1, 60, (2, 33), generator=torch.Generator().manual_seed(5))
-    found = bench_teach(loaded, held_out, orders=1, counts=(1,), rows=[row], facts=1)["rows"]
-    assert [entry["facts"] for entry in found] == [1]
-    assert found[0]["recall"] == 1.0
-    assert set(make_rows(loaded)) >= {row}
+    found = bench_teach(loaded, held_out, families=[family], orders=1, counts=(1,), facts=1)["rows"]
+    assert [(entry["method"], entry["facts"]) for entry in found] == [(name, 1) for name in family.rows]
+    assert all(entry["recall"] == entry["first_ten"] == 1.0 for entry in found)
+    assert len({tuple(entry) for entry in found}) == 1
+
+
+def test_low_rank_learning_leaves_the_model_alone(loaded: Loaded) -> None:
+    before = base_hash(loaded.model)
+    learner = LowRank(loaded)
+    learner.learn(Fact("One is", "Zoë"))
+    assert base_hash(loaded.model) == before
+    assert says_exactly(learner, always(learner), ["One is"], [Fact("One is", "Zoë")]) == [True]
