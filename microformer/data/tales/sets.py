@@ -1,19 +1,19 @@
-"""Tiny Tales with an answer each, which the world knows: how somebody feels, how much was carried, where a thing is."""
+"""Tiny Tales with an answer each, which the world knows: how people feel, how much was carried, where a thing is."""
 
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from microformer.data.tables import Row
-from microformer.data.tales.lexicon import Place, Slots, Thing, load
+from microformer.data.tales.lexicon import Place, Thing, load
 from microformer.data.tales.story import Story
 from microformer.data.tales.teller import Telling
 
 MOST_CARRIED, MOST_LEFT, MOST_MOVES = 6, 3, 3
 ELSEWHERE = 0.5
 """How often something happens at the end where none of the things is."""
-OTHER_FEELING = 0.6
-"""How often the first person felt otherwise before, and how often the other one does."""
+OTHER_MOOD = 0.6
+"""How often a story begins in a mood of its own."""
 
 
 @dataclass(frozen=True)
@@ -36,32 +36,31 @@ class TalesSet:
 
 
 def mood(seed: str) -> Iterator[Row]:
-    """Stories and how their first person feels in the end.
+    """Stories and the mood they end in.
 
-    Feelings show in what people do and are never named. Before, that person may have felt otherwise, which then is
-    said to be over, and so may the other one at any time: it must be known whose the feelings are and which last.
+    Moods show in what people do and are never named. Some stories begin in another mood, which then is said to be
+    over: the words that show a mood do not tell whether it lasted.
     """
     rand, lexicon = random.Random(f"mood {seed}").random, load()
     names = list(lexicon.feelings)
     while True:
         telling = Telling(lexicon, rand)
-        last, before, other = (telling.choose(names) for _ in range(3))
-        turns: list[tuple[str, Slots]] = [("", telling.ab)] * (1 + int(rand() * 4))
-        turns.insert(1 + int(rand() * len(turns)), (last, telling.ab))
-        if rand() < OTHER_FEELING:
-            turns.insert(int(rand() * (len(turns) + 1)), (other, telling.ba))
+        last, before = telling.choose(names), telling.choose(names)
+        turns = [""] * (1 + int(rand() * 4))
+        turns.insert(1 + int(rand() * len(turns)), last)
         telling.say(lexicon.open, telling.ab)
         telling.say(lexicon.friend, telling.ab)
-        if rand() < OTHER_FEELING:
-            _turn(telling, before, telling.ab)
+        if rand() < OTHER_MOOD:
+            _turn(telling, before)
             telling.say(lexicon.over, telling.ab)
-        for feeling, view in turns:
-            _turn(telling, feeling, view)
+        for feeling in turns:
+            _turn(telling, feeling)
         yield Row(" ".join(telling.sentences), last)
 
 
-def _turn(telling: Telling, feeling: str, view: Slots) -> None:
-    """The {A} of a view feels something, or nothing in particular happens."""
+def _turn(telling: Telling, feeling: str) -> None:
+    """Somebody feels something and shows it, or nothing in particular happens."""
+    view = telling.choose((telling.ab, telling.ba))
     if not feeling:
         telling.say(telling.lexicon.between, view)
         return
@@ -100,7 +99,7 @@ def _things(telling: Telling) -> Iterator[Thing]:
 
 
 def questions(seed: str) -> Iterator[Row]:
-    """Short stories of where things are put, each with a question about one of them, and the place that answers it."""
+    """Short stories of where things are put, each with a question about one of them, and the answer."""
     for story in puzzles(f"questions {seed}"):
         for question in story.questions:
             yield Row(story.asking(question).rstrip("\n"), question.answer)
@@ -127,12 +126,12 @@ def puzzles(seed: str) -> Iterator[Story]:
         asked = [telling.question(one) for one in tracked]
         yield Story(
             " ".join(telling.sentences),
-            tuple(question._replace(answer=f"{question.place[0].upper()}{question.place[1:]}.") for question in asked),
+            tuple(one._replace(answer=f"T{one.thing[1:]} is {one.place}.") for one in asked),
         )
 
 
 SETS = {
-    "mood": TalesSet("labelled", "Stories, and how somebody feels in the end.", mood),
+    "mood": TalesSet("labelled", "Stories, and the mood they end in.", mood),
     "count": TalesSet("valued", "Stories, and how many things were carried.", count),
     "questions": TalesSet("paired", "Stories with a question about a thing, and the answer.", questions),
 }
