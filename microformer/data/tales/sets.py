@@ -112,7 +112,7 @@ def puzzles(seed: str) -> Iterator[Story]:
     while True:
         telling = Telling(lexicon, rand)
         tracked = telling.things()
-        telling.say(lexicon.open, telling.ab)
+        telling.say(lexicon.riddles, telling.ab)
         for one in tracked:
             telling.place(one, lexicon.places, telling.ab)
             telling.say(lexicon.have, telling.ab)
