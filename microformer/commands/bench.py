@@ -53,6 +53,7 @@ def sample(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
 
 def teach(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """The Facts-100 protocol over several methods; long, so that it tells on the way what it found."""
+    from microformer.bench.sessions import bench_sessions
     from microformer.bench.teach import STEPS, bench_teach, character_model
     from microformer.checkpoint import load
     from microformer.commands.validation import validation_of, windows_of
@@ -67,6 +68,7 @@ def teach(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
             held_out = windows_of(validation_of(loaded, None), loaded.model.config.max_seq_len)[:MOST_WINDOWS]
             output.note(name)
             found[name] = bench_teach(loaded, held_out, report=output.note)
+            found[name]["many_sessions"] = bench_sessions(loaded)
     rows = [{"model": name} | row for name, report in found.items() for row in report["rows"]]
     names = list(rows[0])
     table = [names, *[[row[name] for name in names] for row in rows]]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from microformer.bench.facts100 import facts100
+from microformer.bench.sessions import bench_sessions
 from microformer.bench.teach import bench_teach, says_exactly
 from microformer.bench.teaching_rows import FAMILIES, Family, LowRank, always
 from microformer.checkpoint import Loaded, base_hash
@@ -56,3 +57,10 @@ def test_low_rank_learning_leaves_the_model_alone(loaded: Loaded) -> None:
     learner.learn(Fact("One is", "Zoë"))
     assert base_hash(loaded.model) == before
     assert says_exactly(learner, always(learner), ["One is"], [Fact("One is", "Zoë")]) == [True]
+
+
+def test_sessions_in_one_batch_say_what_each_says_alone() -> None:
+    found = bench_sessions(make_loaded(max_seq_len=128), sessions=2, facts=1)
+    assert (found["recited"], found["same_tokens"]) == (2, 1.0)
+    assert found["logits_apart"] < 1e-3
+    assert found["kilobytes"] < 300
