@@ -1,5 +1,6 @@
 """Our decoder with others' weights says what their models say: GPT-2, Llama and PyTorch's own layer."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -45,6 +46,22 @@ def logits_of(other: Any) -> Tensor:
         return other(input_ids=TOKENS).logits.clone()
 
 
+def check_padded(model: Transformer, other: Any) -> None:
+    """Rows of unlike length, padded on the right: read at once, and gone on with from a cache that holds them all."""
+    lengths = torch.tensor([CONTEXT - 1, 5, 11])
+    read = torch.arange(CONTEXT) < lengths[:, None]
+    with torch.inference_mode():
+        expected = other(input_ids=TOKENS, attention_mask=read.long()).logits
+        torch.testing.assert_close(model(TOKENS)[read], expected[read], atol=1e-5, rtol=1e-5)
+        cache = model.new_cache(len(TOKENS))
+        model(TOKENS[:, :-1], cache=cache, lengths=lengths)
+        following = TOKENS[torch.arange(3), lengths][:, None]
+        found = model(following, cache=cache)[:, 0]
+        for row, length in enumerate(lengths.tolist()):
+            alone = other(input_ids=TOKENS[row : row + 1, : length + 1]).logits[0, -1]
+            torch.testing.assert_close(found[row], alone, atol=1e-5, rtol=1e-5)
+
+
 def gpt2_weights(state: Weights) -> Weights:
     """GPT-2 keeps its matrices transposed."""
     weights = {
@@ -86,7 +103,9 @@ def test_gpt2() -> None:
         bias=True,
         adapter_dim=0,
     )
-    check_whole_and_cached(with_weights(config, gpt2_weights(dict(theirs.state_dict()))), logits_of(theirs))
+    ours = with_weights(config, gpt2_weights(dict(theirs.state_dict())))
+    check_whole_and_cached(ours, logits_of(theirs))
+    check_padded(ours, theirs)
 
 
 def llama_weights(state: Weights, *, tied: bool) -> Weights:
@@ -138,7 +157,9 @@ def test_llama(kv_heads: int, tied: bool) -> None:
         tie_weights=tied,
         adapter_dim=0,
     )
-    check_whole_and_cached(with_weights(config, llama_weights(dict(theirs.state_dict()), tied=tied)), logits_of(theirs))
+    ours = with_weights(config, llama_weights(dict(theirs.state_dict()), tied=tied))
+    check_whole_and_cached(ours, logits_of(theirs))
+    check_padded(ours, theirs)
 
 
 @pytest.mark.parametrize("norm_position", ["pre", "post"])
@@ -183,3 +204,10 @@ def test_pytorchs_own_layer(activation: str, norm_position: str) -> None:
     with torch.inference_mode():
         expected = layer(hidden, src_mask=causal, is_causal=True)
         torch.testing.assert_close(ours.run_blocks(hidden, ours.places(CONTEXT)), expected, atol=1e-5, rtol=1e-5)
+    encoder, lengths = Transformer(dataclasses.replace(config, kind="encoder")).eval(), torch.tensor([CONTEXT, 5, 11])
+    encoder.blocks[0].load_state_dict(state)
+    padding = torch.arange(CONTEXT) >= lengths[:, None]
+    with torch.inference_mode():
+        expected = layer(hidden, src_key_padding_mask=padding)[~padding]
+        found = encoder.run_blocks(hidden, encoder.places(CONTEXT, lengths=lengths))[~padding]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

@@ -1,26 +1,14 @@
-"""What must hold for every decoder, whatever parts it is built from."""
+"""What single options of a model mean. What holds for all models is in test_combinations."""
 
-import itertools
 from typing import Any
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from microformer.errors import UserError
-from microformer.model.config import ACTIVATIONS, POSITIONS, ModelConfig
+from microformer.model.config import ModelConfig
 from microformer.model.transformer import NEVER_SEEN, Transformer
 from tests.conftest import make_config
-
-VARIANTS = [
-    {"position": position, "norm_position": norm_position, "n_kv_heads": kv_heads}
-    for position, norm_position, kv_heads in itertools.product(POSITIONS, ("pre", "post"), (None, 2, 1))
-] + [
-    {"norm": "layernorm", "bias": True, "activation": "gelu_tanh", "position": "learned"},
-    {"qk_norm": True, "rotary_pct": 0.5},
-    {"tie_weights": False, "adapter_dim": 0},
-    *({"activation": activation} for activation in ACTIVATIONS),
-]
 
 
 def make_model(**changes: Any) -> Transformer:
@@ -35,55 +23,6 @@ def make_model(**changes: Any) -> Transformer:
 
 def some_tokens(rows: int = 2, length: int = 20) -> torch.Tensor:
     return torch.randint(0, 64, (rows, length), generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture(params=VARIANTS, ids=lambda changes: "-".join(str(value) for value in changes.values()))
-def model(request: pytest.FixtureRequest) -> Transformer:
-    return make_model(**request.param)
-
-
-def test_logits_are_finite_and_one_row_for_each_token(model: Transformer) -> None:
-    logits = model(some_tokens())
-    assert logits.shape == (2, 20, 64)
-    assert bool(logits.isfinite().all())
-
-
-@torch.inference_mode()
-def test_reading_through_a_cache_gives_the_same_logits(model: Transformer) -> None:
-    tokens = some_tokens()
-    cache = model.new_cache(2)
-    parts = [model(tokens[:, :7], cache=cache)] + [model(tokens[:, i : i + 1], cache=cache) for i in range(7, 20)]
-    torch.testing.assert_close(torch.cat(parts, dim=1), model(tokens), atol=1e-5, rtol=1e-5)
-
-
-@torch.inference_mode()
-def test_rows_of_different_length_share_a_cache(model: Transformer) -> None:
-    tokens = some_tokens()
-    whole = model(tokens)
-    cache = model.new_cache(2)
-    for row, length in enumerate((5, 9)):
-        alone = model.new_cache(1)
-        model(tokens[row : row + 1, :length], cache=alone)
-        cache.copy_row(row, alone)
-    mixed = model(torch.stack([tokens[0, 5:8], tokens[1, 9:12]]), cache=cache)
-    torch.testing.assert_close(mixed[0], whole[0, 5:8], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(mixed[1], whole[1, 9:12], atol=1e-5, rtol=1e-5)
-
-
-@torch.inference_mode()
-def test_the_future_does_not_leak(model: Transformer) -> None:
-    tokens = some_tokens()
-    other = tokens.clone()
-    other[:, 10:] = (other[:, 10:] + 1) % 64
-    torch.testing.assert_close(model(tokens)[:, :10], model(other)[:, :10], atol=1e-6, rtol=1e-6)
-
-
-def test_gradients_reach_every_weight(model: Transformer) -> None:
-    model.train()
-    logits = model(some_tokens())
-    F.cross_entropy(logits.flatten(0, 1), some_tokens().roll(1).flatten()).backward()
-    missing = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
-    assert not missing
 
 
 def test_shared_key_heads_are_separate_heads_with_tied_weights() -> None:
