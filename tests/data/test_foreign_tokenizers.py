@@ -1,17 +1,24 @@
 """Tokenizer files of the ``tokenizers`` library, as other programs write them, friendly and hostile."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tokenizers
+import torch
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch.nn import functional as F
 
+from microformer.data.datasets import Dataset
+from microformer.data.prepare import prepare
 from microformer.data.tokenizers import END_ID, END_OF_TEXT, load_tokenizer
 from microformer.data.tokenizers.bpe import SPLITTERS
 from microformer.data.tokenizers.recognise import recognise
 from microformer.errors import UserError
+from microformer.model.transformer import Transformer
+from tests.conftest import make_config
 
 TEXT = "Once upon a time, Zoë's 1234 cats said: “Hello, Łódź!”\n\n  Then they didn't say it again...\n" * 5
 
@@ -64,6 +71,26 @@ def test_a_foreign_file_is_loaded_and_saved_as_the_programs_own(tmp_path: Path) 
     assert END_ID not in tokenizer.encode(f"typed: {END_OF_TEXT}")
     tokenizer.save(tmp_path / "tokenizer.json")
     assert load_tokenizer(tmp_path / "tokenizer.json").hash == tokenizer.hash
+
+
+def test_a_file_as_large_as_gpt2s_prepares_a_text_that_a_model_learns_from(tmp_path: Path) -> None:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = list(itertools.product(alphabet, repeat=2))[:50_000]
+    vocabulary = {token: number for number, token in enumerate([*alphabet, *map("".join, merges)])}
+    made = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    made.add_special_tokens([END_OF_TEXT])
+    made.save(str(tmp_path / "gpt2.json"))
+    (tmp_path / "text.txt").write_text(TEXT * 20, encoding="utf-8")
+    prepare([tmp_path / "text.txt"], str(tmp_path / "gpt2.json"), tmp_path / "dataset")
+    dataset = Dataset.open(tmp_path / "dataset")
+    assert dataset.tokenizer.vocab_size == made.get_vocab_size() == 50_257
+    assert dataset.train.dtype == "uint16" and int(dataset.train.max()) > 2**15
+    window = torch.tensor(dataset.train[:33].astype("int64"))[None]
+    assert dataset.tokenizer.decode(window[0].tolist()) == TEXT[: len(dataset.tokenizer.decode(window[0].tolist()))]
+    model = Transformer(make_config(vocab_size=50_257))
+    F.cross_entropy(model(window[:, :-1])[0], window[0, 1:]).backward()
+    assert model.tokens.weight.grad is not None and bool(model.tokens.weight.grad.isfinite().all())
 
 
 def test_other_end_tokens_and_old_merges_are_understood() -> None:
