@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from microformer.model import fused
 from microformer.model.config import ModelConfig
 from microformer.model.positions import alibi_slopes
 
@@ -94,9 +93,9 @@ def flat(mask: Tensor, rows: int, heads: int) -> Tensor:
 
 
 def across(config: ModelConfig, source: Encoded, like: Tensor | None) -> Places:
-    """How cross-attention looks at a source. ``like`` is a weight that learns in the blocks that look, if any."""
+    """How cross-attention looks at a source. ``like`` is a weight of the blocks that look where ``fused`` pays."""
     mask = None if source.lengths is None else all_of(source.lengths, source.hidden.shape[1])
-    if like is None or not fused.pays(like) or source.hidden.shape[1] > LONGEST_PLAIN:
+    if like is None or source.hidden.shape[1] > LONGEST_PLAIN:
         return Places(None, mask, causal=False)
     rows, longest = source.hidden.shape[:2]
     scores = torch.zeros(1, 1, 1, longest) if mask is None else mask

@@ -101,9 +101,9 @@ class Stack(nn.Module):
             assert self.position_table is not None
             turns = self._read(self.position_table, seq, cache)
         lengths = None if self.config.causal else lengths  # no token sees padding that is behind it
-        learning = next((one for one in self.blocks[0].parameters() if one.requires_grad), None)
+        learning = None if cache is not None else self._learning()
         looked_at = None if source is None else across(self.config, source, learning)
-        if cache is None and rows and 1 < seq <= LONGEST_PLAIN and learning is not None and fused.pays(learning):
+        if rows and 1 < seq <= LONGEST_PLAIN and learning is not None:
             padded = None if lengths is None else self._mask(seq, None, lengths)
             if padded is None:
                 scores = score_mask(self.config, rows, seq, learning.dtype)
@@ -114,6 +114,12 @@ class Stack(nn.Module):
         mask = self._mask(seq, cache, lengths)
         causal = self.config.causal and mask is None and seq > 1
         return Places(turns, mask, causal, source=source, across=looked_at)
+
+    def _learning(self) -> Tensor | None:
+        """A weight that learns in the first block where ``fused`` pays, else ``None``."""
+        if not torch.is_grad_enabled():
+            return None
+        return next((one for one in self.blocks[0].parameters() if fused.pays(one)), None)
 
     def _rolling(self, queries: Tensor, keys: Tensor) -> Places:
         """For tokens and keys at these places: (batch, seq) and (batch, keys)."""
