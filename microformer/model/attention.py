@@ -110,7 +110,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, places: Places, dropped: f
     """
     if not dropped and places.scores is not None and fused.pays(query, key, value):
         flat = (heads.flatten(0, 1) for heads in (query, key, value))
-        mixed: Tensor = fused.Attend.apply(*flat, places.scores)
+        mixed: Tensor = fused.Attend.apply(*flat, places.scores, places.halves)
         return mixed.view_as(query)
     if plain_is_faster(query) or (dropped and query.device.type == "cpu"):
         return plain_attention(query, key, value, places, dropped)

@@ -35,7 +35,8 @@ class Places:
     ``turns``: rotary cosines and sines (seq, 2, wide) or (batch, seq, 2, wide), or ``None``.
     ``mask``: added to the scores, (batch or 1, heads or 1, seq or 1, keys), or ``None`` when every token sees all
     before it and nothing else has to be said (``causal``), or when it sees all there is.
-    ``scores``: the same with the heads in the batch, for training on a CPU (``fused.Attend``), or ``None``.
+    ``scores``: the same with the heads in the batch, for training on a CPU (``fused.Attend``), or ``None``; ``halves``:
+    whether they hide the second half of the text from all of the first.
     ``key_turns``: the same as ``turns`` for keys that a cache keeps unturned, (batch, keys, 2, wide).
     ``source``: what cross-attention looks at, and ``across`` how.
     """
@@ -44,6 +45,7 @@ class Places:
     mask: Tensor | None
     causal: bool
     scores: Tensor | None = None
+    halves: bool = False
     key_turns: Tensor | None = None
     source: Encoded | None = None
     across: "Places | None" = None

@@ -110,7 +110,8 @@ class Stack(nn.Module):
             else:
                 scores = flat(padded.to(learning.dtype), rows, self.config.n_heads)
             mask = scores.unflatten(0, (rows if len(scores) > 1 else 1, -1))
-            return Places(turns, mask, causal=False, scores=scores, source=source, across=looked_at)
+            halves = self.config.causal and seq >= fused.WORTH_HALVING
+            return Places(turns, mask, False, scores, halves, source=source, across=looked_at)
         mask = self._mask(seq, cache, lengths)
         causal = self.config.causal and mask is None and seq > 1
         return Places(turns, mask, causal, source=source, across=looked_at)

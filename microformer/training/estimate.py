@@ -57,7 +57,7 @@ def rows_at_once(config: RunConfig, device: torch.device) -> int:
     """Sequences that are in memory together: on a CPU, those that the threads have in hand."""
     training = config.training
     rows = max(1, training.batch_size // training.gradient_accumulation)
-    if device.type != "cpu" or training.compile == "on":
+    if device.type != "cpu":
         return rows
     return min(rows, torch.get_num_threads() * piece_rows(config.model.d_model, config.model.max_seq_len))
 

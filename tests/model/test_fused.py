@@ -45,13 +45,14 @@ def test_rotation() -> None:
     )
 
 
+@pytest.mark.parametrize("halves", [False, True])
 @pytest.mark.parametrize("alibi_heads", [0, 3])
-def test_attention(alibi_heads: int) -> None:
+def test_attention(alibi_heads: int, halves: bool) -> None:
     config = make_config(position="alibi" if alibi_heads else "rotary", d_model=24, n_heads=3)
     mask = score_mask(config, 2, 5, torch.float32)
     places = Places(None, mask, causal=False)
     same(
-        lambda query, key, value: fused.Attend.apply(query, key, value, mask),
+        lambda query, key, value: fused.Attend.apply(query, key, value, mask, halves),
         lambda query, key, value: plain_attention(query, key, value, places),
         drawn((6, 5, 8), (6, 5, 8), (6, 5, 8)),
     )

@@ -91,11 +91,15 @@ def test_sigterm_finishes_the_step_saves_and_exits_with_zero(
 
 
 @pytest.mark.slow
-def test_a_trainer_imports_only_what_training_needs() -> None:
+def test_a_trainer_imports_only_what_training_needs(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    write_yaml(tmp_path / "run.yaml", make_run_config(max_steps=1).to_dict())
     code = (
-        "import sys, microformer.training.loop, microformer.generation.complete\n"
+        "import sys\nfrom pathlib import Path\nfrom microformer.presets import load_preset\n"
+        "from microformer.training.loop import train\n"
+        "train(load_preset(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]))\n"
         "heavy = {'gradio', 'lightning', 'datasets', 'huggingface_hub', 'pandas', 'plotly', 'torch._dynamo'}\n"
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    files = [str(tmp_path / "run.yaml"), str(dataset), str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
