@@ -1,7 +1,7 @@
 """Which weights learn, and which stay as they are."""
 
-from microformer.adapters.patterns import matching
 from microformer.errors import UserError
+from microformer.model.patterns import matching
 from microformer.model.transformer import Transformer
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from microformer.adapters.patterns import matching
+from microformer.model.patterns import matching
 from microformer.model.transformer import Transformer
 
 

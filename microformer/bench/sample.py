@@ -1,5 +1,7 @@
 """How fast a model writes: the engine beside the plain reference, in the same run on the same machine."""
 
+import contextlib
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -7,31 +9,53 @@ from pathlib import Path
 from typing import Any
 
 from microformer import checkpoint
+from microformer.adapters.quantize import quantized, weight_bytes
 from microformer.checkpoint import Loaded
 from microformer.generation.engine import Engine
 from microformer.generation.generate import generate
 from microformer.generation.prompt import prompt_ids
 from microformer.generation.sampling import Sampling
+from microformer.generation.speculative import speculate
+from microformer.model.config import BITS
+from microformer.model.transformer import Transformer
 
 STREAMS = 8
 REPEATS = 3
 
 
-def bench_sample(run: str | Path = "starter", *, tokens: int = 255, prompt: str = "") -> dict[str, Any]:
+def bench_sample(
+    run: str | Path = "starter", *, draft: str | Path | None = None, tokens: int = 255, prompt: str = ""
+) -> dict[str, Any]:
     """Tokens a second of the engine (one stream, and several at once) and of the reference without a cache.
 
-    Each is the median of three turns that alternate, so that a busy moment of the machine touches all. A text that
-    ends by itself is begun again with the next seed until ``tokens`` are written. Plain JSON values.
+    One stream also with the weights in fewer bits and, given a ``draft`` run, by speculative decoding. Each is the
+    median of three turns that alternate, so that a busy moment of the machine touches all. A text that ends by itself
+    is begun again with the next seed until ``tokens`` are written. Plain JSON values.
     """
     loaded = checkpoint.load(run)
-    speeds: dict[str, list[float]] = {"reference": [], "engine": [], "streams": []}
-    with Engine(loaded.model, loaded.tokenizer) as engine:
-        _engine(engine, prompt, 16, 1)  # the first call of each kernel sets it up
+    smaller = [] if loaded.model.config.bits < 32 else [(bits, quantized(loaded.model, bits)) for bits in BITS[1:]]
+    with contextlib.ExitStack() as open_:
+        engine = open_.enter_context(Engine(loaded.model, loaded.tokenizer))
+        ways: dict[str, Callable[[], int]] = {
+            "reference": lambda: _reference(loaded, prompt, tokens),
+            "engine": lambda: _engine(engine, prompt, tokens, 1),
+            "streams": lambda: _engine(engine, prompt, tokens, STREAMS),
+        }
+        for bits, model in smaller:
+            other = open_.enter_context(Engine(model, loaded.tokenizer))
+            ways[f"{bits}_bits"] = functools.partial(_engine, other, prompt, tokens, 1)
+        if draft is not None:
+            drafting = checkpoint.load(draft)
+            ways["speculative"] = lambda: _speculative(loaded, drafting, prompt, tokens)
+        speeds = {name: list[float]() for name in ways}
+        for name, write in ways.items():
+            if name != "reference":
+                write()  # the first call of each kernel sets it up
         for _ in range(REPEATS):
-            speeds["reference"].append(_speed(lambda: _reference(loaded, prompt, tokens)))
-            speeds["engine"].append(_speed(lambda: _engine(engine, prompt, tokens, 1)))
-            speeds["streams"].append(_speed(lambda: _engine(engine, prompt, tokens, STREAMS)))
-    reference, one, several = (statistics.median(speeds[name]) for name in ("reference", "engine", "streams"))
+            for name, write in ways.items():
+                speeds[name].append(_speed(write))
+    reference, one, several, *others = (statistics.median(speeds[name]) for name in speeds)
+    added = dict(zip(list(speeds)[3:], others, strict=True))
     return {
         "run": str(run),
         "parameters": sum(weight.numel() for weight in loaded.model.parameters()),
@@ -42,7 +66,14 @@ def bench_sample(run: str | Path = "starter", *, tokens: int = 255, prompt: str 
         "streams_tokens_per_second": round(several, 1),
         "engine_over_reference": round(one / reference, 2),
         "streams_over_engine": round(several / one, 2),
+        **{f"{name}_tokens_per_second": round(speed, 1) for name, speed in added.items()},
+        **{f"{name}_over_engine": round(speed / one, 2) for name, speed in added.items()},
+        **{f"{bits}_bits_times_smaller": _times_smaller(loaded.model, model) for bits, model in smaller},
     }
+
+
+def _times_smaller(model: Transformer, small: Transformer) -> float:
+    return round(weight_bytes(model) / weight_bytes(small), 2)
 
 
 def _speed(write: Callable[[], int]) -> float:
@@ -58,6 +89,17 @@ def _reference(loaded: Loaded, prompt: str, tokens: int) -> int:
     while written < tokens:
         sampling = Sampling(max_tokens=tokens - written, seed=seed)
         written += sum(1 for _ in generate(loaded.model, ids, sampling, end_id=loaded.tokenizer.end_id))
+        seed += 1
+    return written
+
+
+def _speculative(loaded: Loaded, draft: Loaded, prompt: str, tokens: int) -> int:
+    """Write ``tokens`` tokens that ``draft`` proposes and ``loaded`` checks; returns how many."""
+    ids = prompt_ids(loaded.tokenizer, prompt)
+    written = seed = 0
+    while written < tokens:
+        sampling = Sampling(max_tokens=tokens - written, seed=seed)
+        written += sum(1 for _ in speculate(loaded.model, draft.model, ids, sampling, end_id=loaded.tokenizer.end_id))
         seed += 1
     return written
 

@@ -24,6 +24,7 @@ def add_arguments(parser: Parser) -> None:
     """What ``bench`` accepts."""
     parser.add_argument("what", metavar="|".join(BENCHES), choices=list(BENCHES), help="What to measure.")
     parser.option("--run", default="starter", metavar="RUN", help="The model to measure (default: starter).")
+    parser.option("--draft", metavar="RUN", help="With sample: measure speculative decoding with this small model too.")
     parser.option("--data", metavar="FILE", help="A text file to train on.")
     add_json(parser, "the figures")
 
@@ -48,7 +49,7 @@ def sample(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """Tokens a second, with and without the cache."""
     from microformer.bench.sample import bench_sample
 
-    return bench_sample(values["run"]), ""
+    return bench_sample(values["run"], draft=values.get("draft")), ""
 
 
 def teach(values: dict[str, Any]) -> tuple[dict[str, Any], str]:

@@ -26,8 +26,10 @@ def add_arguments(parser: Parser) -> None:
 
 def run(values: dict[str, Any]) -> None:
     """Compute and print the profile."""
-    from microformer.model.profile import profile
+    from microformer.model.profile import learning_parameters, profile
     from microformer.presets import load_preset, with_changes
+    from microformer.training.estimate import training_memory
+    from microformer.training.runtime import find_device
 
     model = given_settings(values, ModelConfig, prefix="model.")
     vocab_size = _vocab_size(values)
@@ -35,17 +37,19 @@ def run(values: dict[str, Any]) -> None:
         model["vocab_size"] = vocab_size
     training = given_settings(values, TrainConfig, prefix="training.")
     config = with_changes(load_preset(values["config"]), {"model": model, "training": training})
-    found = profile(config.model, batch_size=config.training.batch_size)
+    found = profile(config.model)
+    to_train = training_memory(config, find_device(config.training.device))
     if values["json"]:
         output.result_json(
             {
                 "parameters": found.total_parameters,
+                "learning_parameters": learning_parameters(config.model),
                 "parameters_by_part": found.parameters,
                 "flops_per_token": found.forward_flops,
                 "flops_per_token_by_part": found.flops_per_token,
                 "training_flops_per_token": found.training_flops,
                 "memory": {
-                    "training_bytes": found.training_bytes,
+                    "training_bytes": to_train,
                     "sampling_bytes": found.sampling_bytes,
                     "cache_bytes_per_token": found.cache_bytes_per_token,
                 },
@@ -58,7 +62,7 @@ def run(values: dict[str, Any]) -> None:
     output.result(f"{found.total_parameters:>13,} parameters  in all")
     output.result(f"{found.forward_flops:>13,} FLOPs to read a token, {found.training_flops:,} to learn from one")
     output.result(
-        f"About {output.size_in_words(found.training_bytes)} of memory to train with batches of "
+        f"About {output.size_in_words(to_train)} of memory to train with batches of "
         f"{config.training.batch_size}, {output.size_in_words(found.sampling_bytes)} to sample."
     )
 

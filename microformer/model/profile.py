@@ -3,11 +3,30 @@
 A multiplication and an addition count as two FLOPs. Training costs three forward passes (the backward pass is two).
 """
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
 
 from microformer.model.config import ModelConfig
+from microformer.model.patterns import matching
+from microformer.model.transformer import Transformer
 
 BYTES = 4  # of a 32-bit float: weights, gradients and optimizer state are kept in full precision
+MARKS = {
+    "_norm": "norms",
+    ".long_term.": "long-term adapters",
+    "attention.": "attention",
+    "feed_forward.": "feed-forward",
+    "positions.": "position embedding",
+    "tokens.": "token embedding",
+    "vectors.": "token embedding",
+    "unembedding.": "head",
+    "pooled.": "head",
+}
+"""Parts by what stands in the names of their weights; the first that fits counts."""
+PARTS = ("token embedding", "position embedding", "attention", "feed-forward", "long-term adapters", "norms", "head")
 
 
 @dataclass(frozen=True)
@@ -48,42 +67,73 @@ def profile(config: ModelConfig, *, batch_size: int = 32, activation_bytes: int 
         parameters=parts,
         flops_per_token=flops_by_part(config),
         training_bytes=4 * total * BYTES + tokens * _kept_for_backward(config, activation_bytes),
-        sampling_bytes=total * BYTES + cache * config.max_seq_len,
+        sampling_bytes=total * config.bits // 8 + cache * config.max_seq_len,
         cache_bytes_per_token=cache,
     )
 
 
 def parameters_by_part(config: ModelConfig) -> dict[str, int]:
-    """Trainable parameters of each part; they add up to exactly what the built model has."""
-    width, layers, bias = config.d_model, config.n_layers, int(config.bias)
-    norm = width * (1 + (bias if config.norm == "layernorm" else 0))
-    head_norm = norm // width * config.head_dim
-    heads_out = (config.n_heads + 2 * config.kv_heads) * config.head_dim
-    wide = config.ff_dim * (2 if config.gated else 1)
-    norms = 2 * layers * norm + (norm if config.norm_position == "pre" else 0)
-    return {
-        "token embedding": config.vocab_size * width,
-        "position embedding": config.max_seq_len * width if config.position == "learned" else 0,
-        "attention": layers * (width * heads_out + width * width + bias * (heads_out + width)),
-        "feed-forward": layers * (width * wide + config.ff_dim * width + bias * (wide + width)),
-        "long-term adapters": layers * 2 * width * config.adapter_dim,
-        "norms": norms + (2 * layers * head_norm if config.qk_norm else 0),
-        "head": 0 if config.tie_weights else config.vocab_size * width,
-    }
+    """Parameters of each part; they add up to exactly what the built model has."""
+    counted = dict.fromkeys(PARTS, 0)
+    for name, weight in _shape(config).named_parameters():
+        counted[_part_of(name)] += weight.numel()
+    if config.lora_rank:
+        sides = sum(linear.in_features + linear.out_features for linear in adapted_linears(config))
+        counted["low-rank additions"] = config.lora_rank * sides
+    return counted
+
+
+def learning_parameters(config: ModelConfig) -> int:
+    """How many parameters learn: all, or with LoRA its additions and a head that is new."""
+    parts = parameters_by_part(config)
+    if not config.lora_rank:
+        return sum(parts.values())
+    return parts["low-rank additions"] + (parts["head"] if config.outputs else 0)
+
+
+def adapted_linears(config: ModelConfig) -> list[nn.Linear]:
+    """The layers that ``lora_targets`` names, without their weights."""
+    linears = {name: one for name, one in _shape(config).named_modules() if isinstance(one, nn.Linear)}
+    return [linears[name] for name in matching(config.lora_targets, linears, setting="lora_targets")]
 
 
 def flops_by_part(config: ModelConfig) -> dict[str, int]:
-    """FLOPs of one token's forward pass, each token attending to the whole context as the hardware computes it."""
-    width, layers = config.d_model, config.n_layers
-    heads_out = (config.n_heads + 2 * config.kv_heads) * config.head_dim
-    wide = config.ff_dim * (3 if config.gated else 2)
-    return {
-        "attention projections": 2 * layers * width * (heads_out + width),
-        "attention": 2 * layers * 2 * config.max_seq_len * width,
-        "feed-forward": 2 * layers * width * wide,
-        "long-term adapters": 2 * layers * 2 * width * config.adapter_dim,
-        "head": 2 * width * config.vocab_size,
-    }
+    """FLOPs of one token's forward pass, each token attending to the whole context as the hardware computes it.
+
+    In an encoder_decoder a token stands for one of the source and one of the text.
+    """
+    model, width = _shape(config), config.d_model
+    counted = {"attention projections": 0, "attention": 0, "feed-forward": 0, "long-term adapters": 0, "head": 0}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear) and "blocks." in name:
+            part = "attention projections" if "attention." in name else "feed-forward"
+            counted[part] += 2 * module.in_features * module.out_features
+        elif name.endswith(("attention", "cross_attention")) and "blocks." in name:
+            counted["attention"] += 2 * 2 * config.max_seq_len * width
+        elif name.endswith("long_term"):
+            counted["long-term adapters"] += 2 * 2 * width * config.adapter_dim
+    if model.vectors is not None:
+        counted["feed-forward"] += 2 * (config.input_dim or 0) * width
+    if config.lora_rank:
+        sides = sum(linear.in_features + linear.out_features for linear in adapted_linears(config))
+        counted["low-rank additions"] = 2 * config.lora_rank * sides
+    counted["head"] = 0 if config.outputs else 2 * width * config.vocab_size
+    return counted
+
+
+@functools.lru_cache(maxsize=32)
+def _shape(config: ModelConfig) -> Transformer:
+    """The model's parts without their numbers."""
+    with torch.device("meta"):
+        return Transformer(replace(config, dropout=0.0))
+
+
+def _part_of(name: str) -> str:
+    """The part that a weight of this name belongs to."""
+    for mark, part in MARKS.items():
+        if mark in name:
+            return part
+    return "norms"
 
 
 def _kept_for_backward(config: ModelConfig, size: int) -> int:

@@ -12,7 +12,7 @@ import torch
 
 from microformer.errors import UserError
 from microformer.model.config import ModelConfig
-from microformer.model.profile import profile
+from microformer.model.profile import learning_parameters, profile
 from microformer.model.transformer import Transformer
 from microformer.tasks import trial
 from microformer.training.config import RunConfig, TrainConfig
@@ -22,6 +22,8 @@ from microformer.training.progress import Budget
 from microformer.training.runtime import PlainRuntime, find_device, piece_rows
 from microformer.training.speed import SpeedMemory
 
+OVERHEAD = 150 * 2**20
+"""What the libraries' kernels and the allocator take for themselves, as measured with 5 and 40 million parameters."""
 TRIAL_TOKENS = 512
 TRIAL_SECONDS = 1.0
 TRIAL_AGAIN_AFTER = 600.0  # seconds
@@ -49,8 +51,8 @@ def estimate(config: RunConfig, train_tokens: int, home: Path | None = None) -> 
     step = seconds_per_step(config, home)
     budget = Budget.of(training, train_tokens, training.batch_size * shape.max_seq_len)
     seconds = budget.seconds if budget.seconds is not None else (budget.steps or 0) * step
-    costs = profile(shape, batch_size=rows_at_once(config, find_device(training.device)))
-    return Estimate(costs.total_parameters, costs.training_bytes, step, budget.steps, seconds)
+    costs, memory = profile(shape), training_memory(config, find_device(training.device))
+    return Estimate(costs.total_parameters, memory, step, budget.steps, seconds)
 
 
 def rows_at_once(config: RunConfig, device: torch.device) -> int:
@@ -98,18 +100,58 @@ def _from_trial(config: RunConfig, memory: SpeedMemory, now: float) -> float:
     return (outside + block * shape.n_layers) * training.batch_size * shape.max_seq_len
 
 
+def training_memory(config: RunConfig, device: torch.device) -> int:
+    """Bytes that training holds at most beside the program: weights, what the optimizer keeps, gradients, activations.
+
+    The peak is at the end of a forward pass or, where activations are recomputed, at the end of a backward pass, when
+    all gradients are there. Checked against tests/benchmarks/memory.py.
+    """
+    return _state_bytes(config, device) + rows_at_once(config, device) * _row_bytes(config, device) + OVERHEAD
+
+
+def _state_bytes(config: RunConfig, device: torch.device) -> int:
+    """What does not depend on how many rows are read at once."""
+    training, costs = config.training, profile(config.model)
+    learning = learning_parameters(config.model)
+    lanes = torch.get_num_threads() if device.type == "cpu" and training.compile != "on" else 1
+    kept = 1 if training.optimizer == "muon" else 2  # averages of the gradient, and of its square
+    half = _bf16(config, device)
+    copy = 2 * costs.total_parameters if half else 0
+    fresh = learning * (2 if half else 4) * lanes if training.recompute else 0
+    return 4 * costs.total_parameters + copy + 4 * learning * (kept + lanes) + fresh
+
+
+def _row_bytes(config: RunConfig, device: torch.device) -> int:
+    """What a row that goes through the model leaves behind for its backward pass."""
+    one, two = (
+        profile(config.model, batch_size=rows, activation_bytes=2 if _bf16(config, device) else 4).training_bytes
+        for rows in (1, 2)
+    )
+    shape, row = config.model, two - one
+    return (
+        row
+        if not config.training.recompute
+        else row // shape.n_layers + 4 * shape.max_seq_len * shape.d_model * (shape.n_layers + 1)
+    )
+
+
+def _bf16(config: RunConfig, device: torch.device) -> bool:
+    training, shape = config.training, config.model
+    tokens = training.batch_size * shape.max_seq_len
+    return choose_precision(training.precision, device, tokens=tokens, width=shape.d_model)[0] == "bf16"
+
+
 def check_memory(config: RunConfig, device: torch.device) -> None:
     """Raise ``UserError``, naming what would fit, when a run needs more memory than is free on its device."""
     rows = rows_at_once(config, device)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    needed = profile(config.model, batch_size=rows).training_bytes
+    needed = training_memory(config, device)
     if needed <= free:
         return
-    one, two = (profile(config.model, batch_size=n).training_bytes for n in (1, 2))
-    fits = int((free - one) // (two - one)) + 1  # each row takes as much as any other
+    fits = int((free - _state_bytes(config, device) - OVERHEAD) // _row_bytes(config, device))
     remedy = (
         f"a batch_size of {fits} would fit, or more gradient_accumulation"
-        if fits and rows > 1
+        if fits > 0 and rows > 1
         else "take a smaller model or context"
     )
     raise UserError(

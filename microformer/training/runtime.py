@@ -86,6 +86,8 @@ class PlainRuntime:
     @threads(1)
     def learn(self, task: Task, batch: Batch, *, parts: int, seed: int) -> Tensor:
         self.quick_model()
+        for weight in self.weights:
+            weight.grad = None  # makes room
         lanes = min(self.lanes, len(batch))
         if self.device.type == "cpu":
             rows = piece_rows(self.model.config.d_model, batch.positions)
@@ -106,18 +108,20 @@ class PlainRuntime:
     ) -> tuple[Tensor, list[Tensor]]:
         """The part that some numbered pieces of a batch of ``predictions`` have in its mean loss and its gradient."""
         total = torch.zeros((), device=self.device)
-        gradients = [torch.zeros_like(weight) for weight in self.weights]
+        gradients: list[Tensor | None] = [None] * len(self.weights)
         chance = torch.Generator()
         for index, piece in pieces:
             chance.manual_seed(seed * 4099 + index)
             with chance_from(chance):
                 loss = task.loss(self.forward, piece.to(self.device)) * (piece.predictions / predictions)
-            found = torch.autograd.grad(loss, self.learning, allow_unused=True)
-            for gradient, one in zip(gradients, found, strict=True):
+            found: list[Tensor | None] = list(torch.autograd.grad(loss, self.learning, allow_unused=True))
+            for place, (weight, before) in enumerate(zip(self.weights, gradients, strict=True)):
+                one, found[place] = found[place], None  # let go of at once: a large model's take as much as its weights
                 if one is not None:
-                    gradient += one
+                    gradients[place] = one.to(weight.dtype, copy=True) if before is None else before.add_(one)
             total += loss.detach()
-        return total, gradients
+        kept = zip(self.weights, gradients, strict=True)
+        return total, [torch.zeros_like(weight) if one is None else one for weight, one in kept]
 
     @torch.no_grad()
     def quick_model(self) -> Transformer:
