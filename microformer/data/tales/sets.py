@@ -10,6 +10,8 @@ from microformer.data.tales.story import Story
 from microformer.data.tales.teller import Telling
 
 MOST_CARRIED, MOST_LEFT, MOST_MOVES = 6, 3, 3
+ASKED_BEFORE = 0.3
+"""Share of questions that stand behind the same question and its answer."""
 ELSEWHERE = 0.5
 """How often something happens at the end where none of the things is."""
 OTHER_MOOD = 0.6
@@ -99,10 +101,18 @@ def _things(telling: Telling) -> Iterator[Thing]:
 
 
 def questions(seed: str) -> Iterator[Row]:
-    """Short stories of where things are put, each with a question about one of them, and the answer."""
+    """Short stories of where things are put, each with a question about one of them, and the answer.
+
+    Some have been asked the same before, so that the answer can be read off: that is how a model begins to look things
+    up at all.
+    """
+    rand = random.Random(f"again {seed}").random
     for story in puzzles(f"questions {seed}"):
         for question in story.questions:
-            yield Row(story.asking(question).rstrip("\n"), question.answer)
+            asking = story.asking(question).rstrip("\n")
+            if rand() < ASKED_BEFORE:
+                asking = f"{asking}\n{question.answer}\n{question.text}"
+            yield Row(asking, question.answer)
 
 
 def puzzles(seed: str) -> Iterator[Story]:
