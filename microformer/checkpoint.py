@@ -21,6 +21,7 @@ from microformer.data.tokenizers import Tokenizer, load_tokenizer
 from microformer.errors import UserError
 from microformer.files import directory_written_whole, read_json, read_yaml, sha256, write_json
 from microformer.model.config import ModelConfig
+from microformer.model.outline import outline
 from microformer.model.transformer import Transformer
 from microformer.settings import from_dict
 
@@ -169,7 +170,7 @@ def load_weights(config: ModelConfig, path: Path) -> Transformer:
     adapter = read_header(path).get("blocks.0.long_term.down", {}).get("shape")
     if config.adapter_dim and adapter is not None and len(adapter) == 2:
         config = replace(config, adapter_dim=adapter[1])
-    with torch.device("meta"):
+    with outline():
         model = build_model(config)
     tensors = load_tensors(path, model.state_dict())
     if any(not bool(tensor.isfinite().all()) for tensor in tensors.values()):

@@ -19,7 +19,7 @@ class Bottleneck(nn.Module):
 
     def __init__(self, d_model: int, dim: int) -> None:
         super().__init__()
-        self.down = nn.Parameter(torch.randn(d_model, dim) * d_model**-0.5)
+        self.down = nn.Parameter(nn.init.normal_(torch.empty(d_model, dim), std=d_model**-0.5))
         self.up = nn.Parameter(torch.zeros(dim, d_model))
 
     def forward(self, hidden: Tensor) -> Tensor:

@@ -6,10 +6,10 @@ A multiplication and an addition count as two FLOPs. Training costs three forwar
 import functools
 from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
 from microformer.model.config import ModelConfig
+from microformer.model.outline import outline
 from microformer.model.patterns import matching
 from microformer.model.transformer import Transformer
 
@@ -124,7 +124,7 @@ def flops_by_part(config: ModelConfig) -> dict[str, int]:
 @functools.lru_cache(maxsize=32)
 def _shape(config: ModelConfig) -> Transformer:
     """The model's parts without their numbers."""
-    with torch.device("meta"):
+    with outline():
         return Transformer(replace(config, dropout=0.0))
 
 

@@ -34,7 +34,8 @@ class Stack(nn.Module):
         self.embedding_norm = make_norm(config) if config.embedding_norm else None
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         self.norm = make_norm(config) if config.norm_position == "pre" else nn.Identity()
-        self.register_buffer("position_table", _position_table(config), persistent=False)
+        with torch.device("cpu"):  # computed even where a model is built without numbers: arithmetic would import a lot
+            self.register_buffer("position_table", _position_table(config), persistent=False)
         self.position_table: Tensor | None
 
     def embed(self, inputs: Tensor, cache: KVCache | None = None) -> Tensor:
