@@ -9,10 +9,9 @@ import torch
 
 from microformer.errors import UserError
 from microformer.model.config import ModelConfig
-from microformer.model.profile import profile
 from microformer.model.transformer import Transformer
 from microformer.training.config import RunConfig, TrainConfig
-from microformer.training.estimate import check_memory, estimate, learn_from, seconds_per_step
+from microformer.training.estimate import check_memory, estimate, learn_from, seconds_per_step, training_memory
 from microformer.training.speed import REMEMBERED, SpeedMemory
 
 Make = Callable[..., RunConfig]
@@ -82,9 +81,13 @@ def test_a_run_that_cannot_fit_is_refused_with_what_would(monkeypatch: pytest.Mo
     huge = RunConfig(shape, TrainConfig(batch_size=65_536))
     with pytest.raises(UserError, match=r"needs about .* GB of memory"):
         check_memory(huge, torch.device("cpu"))
-    wide = RunConfig(ModelConfig(d_model=64, n_layers=128, max_seq_len=512), TrainConfig(batch_size=65_536))
+    wide = RunConfig(
+        ModelConfig(d_model=64, n_layers=128, max_seq_len=512), TrainConfig(batch_size=65_536, precision="fp32")
+    )
     check_memory(wide, torch.device("cpu"))  # the batch goes through in pieces
-    three_rows = profile(wide.model, batch_size=3).training_bytes
+    three_rows = training_memory(
+        dataclasses.replace(wide, training=TrainConfig(batch_size=3, precision="fp32")), torch.device("cpu")
+    )
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=three_rows))
     with pytest.raises(UserError, match=r"a batch_size of 3 would fit"):
         check_memory(wide, torch.device("cpu"))
