@@ -1,5 +1,6 @@
 """Which number format a run's arithmetic uses; weights and optimizer state are always kept in fp32."""
 
+import functools
 import time
 
 import torch
@@ -8,6 +9,9 @@ from microformer.errors import UserError
 
 WORTH_IT = 1.3
 """bf16 must do matrix products this much faster than fp32 to make up for its coarser numbers and its conversions."""
+
+LARGEST_TRIAL = 1024
+"""Larger products than this one tell the same, and would take seconds."""
 
 
 def choose_precision(asked: str, device: torch.device, *, tokens: int, width: int) -> tuple[str, str]:
@@ -23,13 +27,14 @@ def choose_precision(asked: str, device: torch.device, *, tokens: int, width: in
     if device.type == "cuda":
         able = torch.cuda.is_bf16_supported()
         return ("bf16", "bf16, which this GPU has") if able else ("fp32", "fp32, because this GPU has no bf16")
-    ratio = cpu_speedup(min(tokens, 1024), width)
+    ratio = cpu_speedup(min(tokens, LARGEST_TRIAL), min(width, LARGEST_TRIAL))
     chosen = "bf16" if ratio >= WORTH_IT else "fp32"
     return chosen, f"{chosen} (bf16 was measured {ratio:.2g} times as fast as fp32)"
 
 
+@functools.lru_cache(maxsize=64)
 def cpu_speedup(tokens: int, width: int) -> float:
-    """How many times faster a bf16 matrix product is than an fp32 one on this CPU."""
+    """How many times faster a bf16 matrix product is than an fp32 one on this CPU; measured once in a process."""
     return _seconds(torch.float32, tokens, width) / _seconds(torch.bfloat16, tokens, width)
 
 
