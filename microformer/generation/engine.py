@@ -55,7 +55,9 @@ class Engine:
         self.max_rows, self.max_streams, self.max_jobs = max_rows, max_streams, max_jobs
         self._clock = clock
         self._label = labels(tokenizer)
-        self._batch = Batch(model, tokenizer.end_id)
+        self._batch: Batch | None = None
+        if model.config.kind == "decoder" and not model.config.outputs:  # any other can be given jobs only
+            self._batch = Batch(model, tokenizer.end_id)
         self._requests: list[Request] = []  # one for each row of the batch, in the same order
         self._waiting: FairQueue[Request] = FairQueue()
         self._jobs: FairQueue[Job[Any]] = FairQueue()
@@ -123,6 +125,8 @@ class Engine:
         self.close()
 
     def _start(self, prompt: str, sampling: Sampling, seed: int, session: SessionMemory | None, owner: str) -> Stream:
+        if self._batch is None:
+            raise UserError("This model does not go on with a text; it tells something about a text, or answers one.")
         ids = prompt_ids(self.tokenizer, prompt)
         stream = Stream(prompt, seed, prompt_note(len(ids), self.model.config.max_seq_len))
         row = Row(ids, sampling, seed, session, ended_by(self.tokenizer, sampling.stops))
@@ -181,6 +185,7 @@ class Engine:
 
     def _join(self, joining: list[Request]) -> None:
         """Into the batch together or, when one of them cannot be read, each for itself."""
+        assert self._batch is not None
         try:
             self._batch.join([one.row for one in joining])
             self._requests += joining
@@ -196,6 +201,7 @@ class Engine:
         if not self._requests:
             self._owed = 0.0
             return
+        assert self._batch is not None
         began = self._clock()
         try:
             for request, choice in zip(self._requests, self._batch.step(), strict=True):

@@ -119,6 +119,28 @@ def test_a_first_run_takes_one_click_and_can_be_deleted_and_brought_back(visit: 
     expect(view(page)).to_have_attribute("data-state", "stopped")
 
 
+def test_a_table_of_labels_becomes_a_model_that_tells_them(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
+    table = tmp_path / "days.csv"
+    table.write_text("text,label\n" + "The sun shone and Ann sang.,good\nIt rained and Ann cried.,bad\n" * 80)
+    upload(visit, table)
+    visit.turn_to("Train")
+    expect(page.locator("#train-plan .plan")).to_be_visible()
+    page.get_by_role("button", name="Advanced: every setting").click()
+    steps = page.get_by_label("Max steps")
+    expect(steps).to_have_value("1000")
+    steps.fill("40")
+    page.get_by_role("button", name="The same as a command").click()
+    expect(page.locator("#train-command textarea")).to_have_value(_with("--training.max_steps 40"))
+    page.locator("#train-start").click()
+    expect(view(page)).to_have_attribute("data-state", "finished")
+    page.locator("#train-use").click()
+    page.get_by_label("Prompt").fill("It rained and Ann cried.")
+    page.locator("#sample-write").click()
+    expect(page.locator("#sample-answer .answer")).to_have_text("bad")
+    expect(page.locator("#sample-answer tr")).to_have_count(2)
+
+
 def test_a_run_under_way_is_shown_again_after_the_app_was_restarted(playground: Playground, visits: Visits) -> None:
     visit = visits(playground).open("Train")
     page = visit.page

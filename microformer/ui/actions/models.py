@@ -26,13 +26,13 @@ TALES_PROMPTS = (
 PROMPTS, PROMPT_WORDS = 4, 5
 
 
-def models(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str]]:
+def models(workspace: Workspace, visitor: Visitor, *, speaking: bool = False) -> list[tuple[str, str]]:
     """Name and id of every model the visitor may use: the starter first, then runs that have a checkpoint, newest
-    first."""
+    first. ``speaking`` leaves out those that do not go on with a text."""
     runs = [
         (item.name if item.mine else f"{item.name} (shared)", item.id)
         for item in workspace.runs.list(visitor)
-        if can_write(item)
+        if can_write(item) and (not speaking or goes_on(item))
     ]
     return ([(STARTER_NAME, STARTER_ID)] if starter_there() else []) + runs
 
@@ -45,6 +45,14 @@ def chosen_of(ids: list[str], *wanted: Any) -> str | None:
 def can_write(run: Item) -> bool:
     """Whether a run has a checkpoint to write with."""
     return any((run.path / "checkpoints").glob("step-*"))
+
+
+def goes_on(run: Item) -> bool:
+    """Whether a run's model goes on with a text, rather than telling something about it or answering."""
+    with contextlib.suppress(UserError):
+        config = Run(run.path).config()
+        return config.model.kind == "decoder" and not config.model.outputs
+    return True
 
 
 def starter_there() -> bool:

@@ -67,11 +67,12 @@ def plan(
     """
     info = _info(workspace, visitor, dataset)
     base = preset_named(preset)
-    config = configuration(model, training, info.vocab_size if info else TALES_VOCABULARY, base.about)
+    vocabulary = info.vocab_size if info else TALES_VOCABULARY
+    config = configuration(*suited(base, info, model, training), vocabulary, base.about)
     _check_size(workspace, config)
     cost = profile(config.model, batch_size=-(-config.training.batch_size // config.training.gradient_accumulation))
     text_tokens = info.train_tokens if info else TALES_MEGABYTES * 900_000
-    per_step = config.training.batch_size * config.model.max_seq_len
+    per_step = config.training.batch_size * tokens_of_row(info, config)
     steps = Budget.of(config.training, text_tokens, per_step).steps
     if measure:
         check_memory(config)
@@ -80,7 +81,7 @@ def plan(
         parts=cost.parameters,
         memory=cost.training_bytes,
         steps=steps,
-        tokens=steps * per_step if steps else None,
+        tokens=round(steps * per_step) if steps else None,
         passes=steps * per_step / text_tokens if steps else None,
         seconds=seconds_for(workspace, config, steps) if measure else None,
         measured=measure,
@@ -89,12 +90,39 @@ def plan(
     )
 
 
+def suited(
+    base: Preset, info: DatasetInfo | None, model: Mapping[str, Any], training: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The values of both forms with the preset's task where none was chosen, and a kind of model that can learn it."""
+    asked = training.get("task") or "auto"
+    task = base.config.task if asked == "auto" else asked
+    model, training = dict(model), {**training, "task": task}
+    if task != "auto" or (info is not None and info.kind != "text"):
+        from microformer.tasks import KINDS  # brings torch
+
+        natural = next((one for one, (_, data) in KINDS.items() if info and data == info.kind), "language_modelling")
+        kinds, _ = KINDS.get(natural if task == "auto" else task, ((model["kind"],), ""))
+        if model["kind"] not in kinds:
+            model["kind"] = kinds[0]
+    return model, training
+
+
+def tokens_of_row(info: DatasetInfo | None, config: RunConfig) -> float:
+    """How many tokens the model learns from at once: its context, or what a row of labelled or paired data has."""
+    context = config.model.max_seq_len
+    if info is None or info.kind == "text" or config.task.endswith("language_modelling"):
+        return context
+    return min(context, info.train_tokens / max(1.0, 0.9 * info.documents))
+
+
 def configuration(model: Mapping[str, Any], training: Mapping[str, Any], vocab_size: int, about: str = "") -> RunConfig:
     """A checked configuration from the values of the two forms. Raises ``UserError`` with the name of the setting.
 
     Steps, passes and minutes are three ways to say how long; with none of them there is no end.
     """
-    values = {"about": about, "model": {**model, "vocab_size": vocab_size}, "training": dict(training)}
+    settings = dict(training)
+    task = settings.pop("task", "auto")
+    values = {"about": about, "task": task, "model": {**model, "vocab_size": vocab_size}, "training": settings}
     if all(training.get(name) is None for name in BUDGETS):
         raise UserError("The run would have no end; set Max steps, Max epochs or Max minutes.")
     return RunConfig.from_dict(values)
@@ -131,6 +159,8 @@ def command_line(workspace: Workspace, base: Preset, config: RunConfig, dataset:
     home = "workspace" if workspace.hosted else _short_path(workspace.home)
     data = f"{home}/datasets/{dataset or 'tales'}"
     words = ["python -m microformer train", f"--config presets/{base.path.name}", f"--data {data}", "--out RUN"]
+    if config.task != base.config.task:
+        words.append(f"--task {config.task}")
     for part, before, now in (
         ("model", asdict(base.config.model), asdict(config.model)),
         ("training", asdict(base.config.training), asdict(config.training)),

@@ -23,6 +23,14 @@ from microformer.ui.workspace import STARTER_ID, Visitor, Workspace
 log = logging.getLogger(__name__)
 
 SOURCES = ("tales", "paste", "upload", "hub")
+TALES = {
+    "tales": "Tiny Tales",
+    "tales:mood": "Moods in Tiny Tales",
+    "tales:count": "Counts in Tiny Tales",
+    "tales:questions": "Questions on Tiny Tales",
+}
+"""What the program can tell stories for, and what the dataset is called."""
+LEARNED = ("bpe", "wordpiece")
 GIVEN = "given"
 """Stands for a tokenizer that exists already."""
 KEPT_AS = "preparation"
@@ -67,6 +75,8 @@ class TextChoice:
     like: Any = None
     tokenizer_file: Any = None
     name: Any = ""
+    tales: Any = "tales"
+    """Plain stories, or which of their sets of rows."""
 
 
 def begin(workspace: Workspace, visitor: Visitor, choice: TextChoice) -> Preparation:
@@ -173,7 +183,9 @@ def _source(
     most = workspace.limits.text_mb
     if choice.source == "tales":
         size = _megabytes(choice.size, "Tiny Tales", most or 1000)
-        return "tales", {"size": size}, "Tiny Tales", nothing
+        if choice.tales not in TALES:
+            raise UserError(f"There are no Tiny Tales {choice.tales!r}; choose one of {', '.join(TALES)}.")
+        return choice.tales, {"size": size}, TALES[choice.tales], nothing
     if choice.source == "hub":
         if choice.corpus not in CORPORA:
             raise UserError("No corpus is chosen; pick one from the list.")
@@ -207,7 +219,7 @@ def _uploaded(
 ) -> tuple[list[str | Path], dict[str, Any], str, contextlib.AbstractContextManager[Any]]:
     paths = [Path(str(one)) for one in (uploaded or [])]
     if not paths:
-        raise UserError("There is no file yet; choose one or more .txt or .jsonl files.")
+        raise UserError("There is no file yet; choose one or more .txt, .jsonl or .csv files.")
     size, most = sum(path.stat().st_size for path in paths if path.is_file()), workspace.limits.upload_mb
     if size > most * MEGABYTE:
         raise UserError(f"The files are {size / MEGABYTE:.0f} MB together, but {most} MB is the most here; take fewer.")
@@ -230,14 +242,14 @@ def _tokenizer(workspace: Workspace, visitor: Visitor, choice: TextChoice) -> di
     """The tokenizer options of ``prepare``: a kind, or something of the visitor's; never a path that somebody typed."""
     if choice.tokenizer == GIVEN:
         return {"tokenizer": str(_given(workspace, visitor, choice))}
-    if choice.tokenizer not in ("char", "byte", "bpe"):
-        raise UserError(f"There is no tokenizer {choice.tokenizer!r}; choose characters, bytes or BPE.")
-    if choice.tokenizer != "bpe":
+    if choice.tokenizer not in ("char", "byte", *LEARNED):
+        raise UserError(f"There is no tokenizer {choice.tokenizer!r}; choose characters, bytes, BPE or WordPiece.")
+    if choice.tokenizer not in LEARNED:
         return {"tokenizer": choice.tokenizer}
     size = choice.vocab_size
     if isinstance(size, bool) or not isinstance(size, int | float) or not math.isfinite(size):
         raise UserError("The vocabulary size is empty; set how many tokens there shall be.")
-    return {"tokenizer": "bpe", "vocab_size": int(size)}
+    return {"tokenizer": choice.tokenizer, "vocab_size": int(size)}
 
 
 def _given(workspace: Workspace, visitor: Visitor, choice: TextChoice) -> Path | str:

@@ -1,7 +1,7 @@
 """What the Sample tab does: let a model go on from a prompt, with what this browser has taught it or without."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ PLACE = "sample"
 MOST_TOKENS, MOST_SAMPLES, MOST_PROMPT = 2000, 8, 100_000
 """What the page offers at once; the command line goes further."""
 QUOTED = 60
+BEAMS = 4
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,29 @@ def begin(
     key = streams.show(workspace, visitor, PLACE, texts, headings=headings, about=gate_in_words(found, gate))
     workspace.mark(visitor, "sample")
     return Begun(key, texts[0].seed)
+
+
+def predicted(workspace: Workspace, visitor: Visitor, model: Any, checkpoint: Any, text: Any) -> dict[str, Any] | None:
+    """What a model that judges or answers whole texts makes of one (see ``generation.predict``); ``None`` for one that
+    goes on with texts."""
+    from microformer.tasks import LanguageModelling, task_of
+
+    speaker = models.speaker_of(workspace, visitor, model, checkpoint)
+    loaded, task = speaker.loaded, task_of(speaker.loaded.config)
+    if isinstance(task, LanguageModelling):
+        return None
+    if not isinstance(text, str) or len(text) > MOST_PROMPT:
+        raise UserError(f"The text may have {MOST_PROMPT:,} characters at most; shorten it.")
+
+    def work() -> Generator[float, None, dict[str, Any]]:
+        from microformer.generation.predict import predict
+
+        yield 0.0
+        return predict(loaded.model, loaded.tokenizer, task, text, beams=BEAMS)
+
+    found = speaker.engine.run(work(), owner=visitor.browser).result()
+    workspace.mark(visitor, "sample")
+    return found
 
 
 def checked(values: Mapping[str, Any]) -> Sampling:

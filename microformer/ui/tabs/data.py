@@ -25,13 +25,26 @@ TOKENIZERS = [
     ("Characters", "char"),
     ("Bytes", "byte"),
     ("Parts of words (BPE)", "bpe"),
+    ("Parts of words (WordPiece)", "wordpiece"),
     ("As another model", preparing.GIVEN),
 ]
 
 
+TALES = [
+    ("to go on with: stories", "tales"),
+    ("to sort: how somebody feels in the end", "tales:mood"),
+    ("to estimate: how many things were carried", "tales:count"),
+    ("to answer: questions about a story", "tales:questions"),
+]
+ROWS_HELP = (
+    "Plain text is learnt to be gone on with. Rows with `text` and `label`, `text` and `value`, or `source` and "
+    "`target` (in a `.csv` table or `.jsonl` file) are learnt as such."
+)
+
+
 @dataclass(frozen=True)
 class Parts:
-    """What the tab's wiring, and other tabs, need of it. ``panels`` are shown by source, ``cuts`` by tokenizer."""
+    """What the tab's wiring, and other tabs, need of it. ``panels`` are shown by source, ``cuts`` by tokenizers."""
 
     source: gr.Radio
     panels: dict[str, gr.Column]
@@ -39,7 +52,7 @@ class Parts:
     corpus_size: gr.Slider
     corpus_about: gr.Markdown
     tokenizer: gr.Radio
-    cuts: dict[str, gr.Column]
+    cuts: dict[tuple[str, ...], gr.Column]
     like: gr.Dropdown
     inputs: list[Component]
     prepare: gr.Button
@@ -56,7 +69,7 @@ def build(page: Page) -> Parts:
             text = _build_source(page)
             cut = _build_tokenizer(page)
             name = gr.Textbox(label="Name (optional)", max_lines=1, max_length=80, elem_id="data-new-name")
-            inputs = [*text.pop("inputs"), *cut.pop("inputs"), name]
+            inputs = [*text.pop("inputs"), *cut.pop("inputs"), name, text.pop("tales")]
             buttons = _build_buttons(page)
         with gr.Column(scale=6, min_width=320, elem_classes="card"):
             shelf = datasets.build(page)
@@ -71,17 +84,19 @@ def _build_source(page: Page) -> dict[str, Any]:
     panels = {}
     with gr.Column(elem_classes="part") as panels["tales"]:
         gr.Markdown("Short stories about people, places and things, which this program writes itself, on the spot.")
+        tales = gr.Radio(TALES, value="tales", label="What for", elem_id="data-tales", elem_classes="stacked")
         size = gr.Slider(1, min(most, 50), value=5, step=1, label="How much (MB)", elem_id="data-size")
     with gr.Column(visible=False, elem_classes="part") as panels["paste"]:
         pasted = gr.Textbox(lines=9, max_lines=9, label="Your text", elem_id="data-text")
     with gr.Column(visible=False, elem_classes="part") as panels["upload"]:
         uploaded = gr.File(
             file_count="multiple",
-            file_types=[".txt", ".md", ".jsonl"],
-            label=f"Text files (.txt, .md, .jsonl), at most {limits.upload_mb:,} MB",
+            file_types=[".txt", ".md", ".jsonl", ".csv", ".tsv"],
+            label=f"Files (.txt, .md, .jsonl, .csv), at most {limits.upload_mb:,} MB",
             elem_id="data-files",
             height=150,
         )
+        gr.Markdown(ROWS_HELP, elem_classes="quiet")
     with gr.Column(visible=False, elem_classes="part") as panels["hub"]:
         names = [(f"{one.title} ({one.bytes / 1e6:,.0f} MB)", name) for name, one in CORPORA.items()]
         first = names[0][1]
@@ -95,6 +110,7 @@ def _build_source(page: Page) -> dict[str, Any]:
         "corpus_size": corpus_size,
         "corpus_about": about,
         "inputs": [source, size, pasted, uploaded, corpus, corpus_size],
+        "tales": tales,
     }
 
 
@@ -106,8 +122,8 @@ def _build_tokenizer(page: Page) -> dict[str, Any]:
         elem_id="data-tokenizer",
         elem_classes=[*page.term("tokenizer"), "stacked"],
     )
-    cuts = {}
-    with gr.Column(visible=False, elem_classes="part") as cuts["bpe"]:
+    cuts: dict[tuple[str, ...], gr.Column] = {}
+    with gr.Column(visible=False, elem_classes="part") as cuts[preparing.LEARNED]:
         vocab_size = gr.Slider(
             300,
             16_384,
@@ -117,7 +133,7 @@ def _build_tokenizer(page: Page) -> dict[str, Any]:
             elem_id="data-vocabulary",
             elem_classes=page.term("vocabulary"),
         )
-    with gr.Column(visible=False, elem_classes="part") as cuts[preparing.GIVEN]:
+    with gr.Column(visible=False, elem_classes="part") as cuts[(preparing.GIVEN,)]:
         like = gr.Dropdown([], label="As in this dataset or model", elem_id="data-like", filterable=False)
         file = gr.File(
             file_count="single",
@@ -157,7 +173,7 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
     def cut(workspace: Workspace, visitor: Visitor, kind: Any, like: Any) -> Any:
         known = preparing.tokenizers(workspace, visitor)
         chosen = like if like in [value for _, value in known] else (known[0][1] if known else None)
-        return [*(gr.Column(visible=kind == one) for one in parts.cuts), gr.Dropdown(known, value=chosen)]
+        return [*(gr.Column(visible=kind in kinds) for kinds in parts.cuts), gr.Dropdown(known, value=chosen)]
 
     shown: list[Any] = [*parts.cuts.values(), parts.like]
     page.on(parts.tokenizer.input, cut, [parts.tokenizer, parts.like], shown)

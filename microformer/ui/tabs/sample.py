@@ -12,6 +12,7 @@ from microformer.settings import Setting, describe
 from microformer.ui.actions import models, sample, streams
 from microformer.ui.forms import Form, explanation, label
 from microformer.ui.page import QUIET, Page
+from microformer.ui.prediction import prediction_html
 from microformer.ui.token_stream import token_stream
 from microformer.ui.workspace import Visitor, Workspace
 
@@ -44,6 +45,7 @@ class Parts:
     write: gr.Button
     stop: gr.Button
     view: gr.HTML
+    answer: gr.HTML
 
 
 def build(page: Page) -> Parts:
@@ -53,8 +55,9 @@ def build(page: Page) -> Parts:
             chosen = _build_choice(page)
         with gr.Column(scale=7, min_width=320, elem_classes="card"):
             gr.Markdown("### What it writes")
+            answer = gr.HTML("", elem_id="sample-answer", apply_default_css=False)
             view = token_stream(page, elem_id="sample-view", label="What the model writes", empty=NOTHING)
-    return Parts(**chosen, view=view)
+    return Parts(**chosen, view=view, answer=answer)
 
 
 def _build_choice(page: Page) -> dict[str, Any]:
@@ -147,17 +150,20 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
     """Connect the tab's events."""
     _wire_models(page, parts)
     inputs = [parts.model, parts.checkpoint, parts.prompt, parts.gate, parts.fresh, *parts.settings.widgets]
-    outputs = [parts.view, parts.seed, parts.stop]
+    outputs = [parts.view, parts.seed, parts.stop, parts.answer]
 
     def write(
         workspace: Workspace, visitor: Visitor, model: Any, checkpoint: Any, prompt: Any, gate: Any, *entered: Any
     ) -> Any:
+        found = sample.predicted(workspace, visitor, model, checkpoint, prompt)
+        if found is not None:
+            return [gr.skip(), gr.skip(), gr.skip(), prediction_html(found)]
         fresh, *numbers = entered
         values = parts.settings.read(numbers)
         if fresh:
             values["seed"] = None
         begun = sample.begin(workspace, visitor, model, checkpoint, prompt, values, gate)
-        return [begun.key, begun.seed, gr.Button(interactive=True)]
+        return [begun.key, begun.seed, gr.Button(interactive=True), ""]
 
     def watch_again(workspace: Workspace, visitor: Visitor) -> Any:
         group = streams.latest(workspace, visitor, sample.PLACE)

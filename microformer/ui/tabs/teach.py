@@ -206,7 +206,7 @@ def _wire_arrival(page: Page, parts: Parts) -> None:
     outputs = [page.last_model, parts.model, *buttons, parts.talk, parts.progress, *_after_outputs(parts)]
 
     def refresh(workspace: Workspace, visitor: Visitor, last: Any, model: Any, *manner: Any) -> Any:
-        names = models.models(workspace, visitor)
+        names = models.models(workspace, visitor, speaking=True)
         ids = [id for _, id in names]
         model = models.chosen_of(ids, model, last)
         chosen = [

@@ -22,6 +22,14 @@ from microformer.ui.workspace import Visitor, Workspace
 DEFAULT_PRESET = "tiny"
 NEW_TALES = (f"New: Tiny Tales, {plans.TALES_MEGABYTES} MB, made on the spot", plans.TALES)
 START = "Start training"
+TASKS = [
+    ("What the dataset is for", "auto"),
+    ("To go on with a text", "language_modelling"),
+    ("To fill gaps in a text", "masked_language_modelling"),
+    ("To sort texts by label", "classification"),
+    ("To estimate a number", "regression"),
+    ("To answer with a text", "sequence_to_sequence"),
+]
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class Parts:
 
     dataset: gr.Dropdown
     preset: gr.Radio
+    task: gr.Dropdown
     name: gr.Textbox
     model: Form
     training: Form
@@ -47,12 +56,13 @@ class Parts:
     @property
     def chosen(self) -> list[Component]:
         """All that says what the run will be: dataset, preset, and what ``values`` takes with it."""
-        return [self.dataset, self.preset, self.filled, *self.widgets]
+        return [self.dataset, self.preset, self.task, self.filled, *self.widgets]
 
-    def values(self, preset: Any, filled: Any, *entered: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def values(self, preset: Any, task: Any, filled: Any, *entered: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The settings of model and training, from what stands in ``chosen``. Raises ``UserError``."""
         # A preset that was just chosen may not have reached the widgets yet: then it is the preset that counts.
-        return self.read(entered if filled == preset else tuple(self.fill(plans.preset_named(preset))))
+        model, training = self.read(entered if filled == preset else tuple(self.fill(plans.preset_named(preset))))
+        return model, training | {"task": task}
 
     def read(self, entered: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
         """What stands in ``widgets``, as values by name. Raises ``UserError``."""
@@ -95,6 +105,7 @@ def _build_choice(page: Page) -> dict[str, Any]:
         elem_id="train-preset",
         elem_classes=[*page.term("preset"), "presets"],
     )
+    task = gr.Dropdown(TASKS, value="auto", label="What it learns", elem_id="train-task", filterable=False)
     name = gr.Textbox(label="Name (optional)", max_lines=1, max_length=80, elem_id="train-name")
     plan = gr.HTML("", elem_id="train-plan", apply_default_css=False)
     start = gr.Button(START, variant="primary", elem_id="train-start")
@@ -112,6 +123,7 @@ def _build_choice(page: Page) -> dict[str, Any]:
     return {
         "dataset": dataset,
         "preset": preset,
+        "task": task,
         "name": name,
         "plan": plan,
         "command": command,
@@ -160,16 +172,16 @@ def _wire_plan(page: Page, parts: Parts) -> None:
         chosen = dataset if dataset in ids and dataset != plans.TALES else ids[0]
         return [gr.Dropdown(names, value=chosen), *show_plan(workspace, visitor, chosen, *rest)]
 
-    def choose_preset(workspace: Workspace, visitor: Visitor, dataset: Any, name: Any) -> Any:
+    def choose_preset(workspace: Workspace, visitor: Visitor, dataset: Any, name: Any, task: Any) -> Any:
         entered = parts.fill(plans.preset_named(name))
-        return [name, *entered, *show_plan(workspace, visitor, dataset, name, name, *entered)]
+        return [name, *entered, *show_plan(workspace, visitor, dataset, name, task, name, *entered)]
 
-    page.on_arrival(choose_preset, [parts.dataset, parts.preset], filled)
-    typed = [parts.dataset.input, *(widget.input for widget in parts.widgets)]  # type: ignore[attr-defined]
+    page.on_arrival(choose_preset, [parts.dataset, parts.preset, parts.task], filled)
+    typed = [parts.dataset.input, parts.task.input, *(widget.input for widget in parts.widgets)]  # type: ignore[attr-defined]
     last: dict[str, Any] = {"trigger_mode": "always_last"}
     changes = [
         page.on(page.panes["train"].select, arrive, parts.chosen, [parts.dataset, *planned]),
-        page.on(parts.preset.input, choose_preset, [parts.dataset, parts.preset], filled, **last),
+        page.on(parts.preset.input, choose_preset, [parts.dataset, parts.preset, parts.task], filled, **last),
         page.on(partial(gr.on, typed), show_plan, parts.chosen, planned, **last),
     ]
     # What takes a trial on this machine comes after what is known at once.

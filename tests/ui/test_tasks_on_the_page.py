@@ -1,0 +1,80 @@
+"""Rows with labels, values or targets on the page: a plan that suits them, and what a trained model makes of a text."""
+
+from pathlib import Path
+
+import pytest
+
+from microformer.data.prepare import prepare
+from microformer.errors import UserError
+from microformer.training.loop import train
+from microformer.ui.actions import plans, preparing, sample
+from microformer.ui.actions.preparing import TextChoice
+from microformer.ui.prediction import prediction_html
+from microformer.ui.workspace import Visitor, Workspace, new_secret
+from tests.ui.small_runs import settings
+
+ROWS = {
+    "classification": "text,label\n" + "A <b>good</b> day.,good\nA bad day.,bad\n" * 60,
+    "regression": "text,value\n" + "Two apples.,2\nThree pears.,3\n" * 60,
+    "sequence_to_sequence": "source,target\n" + "Where is it?,Here.\nWho is it?,Ann.\n" * 60,
+}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "home")
+
+
+@pytest.fixture
+def visitor(workspace: Workspace) -> Visitor:
+    return workspace.visitor(new_secret())
+
+
+@pytest.mark.parametrize("task", ROWS)
+def test_a_run_on_rows_learns_what_they_are_for_and_can_be_tried(
+    workspace: Workspace, visitor: Visitor, tmp_path: Path, task: str
+) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text(ROWS[task])
+    data, path = workspace.datasets.create(visitor, "Rows")
+    prepare([table], "char", path)
+    plan = plans.plan(workspace, visitor, data, "tiny", *settings())
+    assert plan.passes == pytest.approx(10 * 2 / 108, rel=0.1)  # ten batches of two rows
+    run, directory = workspace.runs.create(visitor, "A run")
+    train(plan.config, path, directory, report=lambda line: None)
+    found = sample.predicted(workspace, visitor, run, "best", "Where is it?")
+    workspace.close()
+    assert found is not None
+    shown = prediction_html(found)
+    if task == "classification":
+        assert set(found["probabilities"]) == {"good", "bad"} and shown.count("<tr>") == 2
+    elif task == "regression":
+        assert f"{found['value']:.4g}" in shown
+    else:
+        assert len(found["candidates"]) == sample.BEAMS == shown.count("<tr>")
+
+
+def test_what_people_and_models_wrote_is_escaped() -> None:
+    found = {"prompt": "", "label": "<b>", "probabilities": {"<b>": 0.9, "c": 0.1}}
+    assert "<b>" not in prediction_html(found)
+    answered = {
+        "prompt": "",
+        "completion": "<i x>",
+        "stop": "length",
+        "candidates": [{"text": "<i x>", "probability": 1}],
+    }
+    assert "<i x>" not in prediction_html(answered)
+
+
+def test_a_task_that_was_chosen_brings_a_model_that_can_learn_it(workspace: Workspace, visitor: Visitor) -> None:
+    model, training = settings(task="masked_language_modelling")
+    plan = plans.plan(workspace, visitor, plans.TALES, "tiny", model, training)
+    assert (plan.config.task, plan.config.model.kind) == ("masked_language_modelling", "encoder")
+    assert "--task masked_language_modelling" in plan.command
+    with pytest.raises(UserError, match="task"):
+        plans.plan(workspace, visitor, plans.TALES, "tiny", model, training | {"task": "dancing"})
+
+
+def test_unknown_tales_are_refused(workspace: Workspace, visitor: Visitor) -> None:
+    with pytest.raises(UserError, match="tales:mood"):
+        preparing.begin(workspace, visitor, TextChoice(tales="tales:../x"))
