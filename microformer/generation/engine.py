@@ -185,7 +185,8 @@ class Engine:
 
     def _join(self, joining: list[Request]) -> None:
         """Into the batch together or, when one of them cannot be read, each for itself."""
-        assert self._batch is not None
+        if self._batch is None:  # then nothing has been let in
+            return
         try:
             self._batch.join([one.row for one in joining])
             self._requests += joining
@@ -198,10 +199,9 @@ class Engine:
 
     def _write_tokens(self) -> None:
         """One token for every stream; those that end leave the batch."""
-        if not self._requests:
+        if self._batch is None or not self._requests:
             self._owed = 0.0
             return
-        assert self._batch is not None
         began = self._clock()
         try:
             for request, choice in zip(self._requests, self._batch.step(), strict=True):

@@ -114,7 +114,8 @@ class Judge:
         better = self.job.progress.judge(found.loss, found.bits_per_byte)
         if last and self.windows != self.last_windows:
             found = self._evaluate(self.last_windows, precise=True)
-        others = {name: one for name, one in found.metrics.items() if name not in HEADLINES and isinstance(one, float)}
+        metrics = ((name, one) for name, one in found.metrics.items() if name not in HEADLINES)
+        others = {name: one for name, one in metrics if isinstance(one, float) and math.isfinite(one)}
         return {"val_loss": found.loss, "bits_per_byte": found.bits_per_byte, **others}, better
 
     def reserve(self, pace: float) -> float:
