@@ -135,7 +135,7 @@ def test_a_table_of_labels_becomes_a_model_that_tells_them(visit: Visit, tmp_pat
     page.locator("#train-start").click()
     expect(view(page)).to_have_attribute("data-state", "finished")
     page.locator("#train-use").click()
-    page.get_by_label("Prompt").fill("It rained and Ann cried.")
+    page.locator("#sample-prompt textarea").fill("It rained and Ann cried.")
     page.locator("#sample-write").click()
     expect(page.locator("#sample-answer .answer")).to_have_text("bad")
     expect(page.locator("#sample-answer tr")).to_have_count(2)
