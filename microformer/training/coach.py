@@ -12,7 +12,8 @@ Rows = Sequence[dict[str, Any]]
 class Facts:
     """What the rules look at. ``train`` and ``validation`` are (step, loss) pairs in order; losses are in nats.
 
-    ``done`` is the share of the run that lies behind. ``train_tokens`` and ``parameters`` are 0 where not known.
+    ``done`` is the share of the run that lies behind. ``train_tokens``, ``parameters``, ``context`` and
+    ``document_tokens`` (how long a document is on average) are 0 where not known.
     """
 
     train: list[tuple[int, float]]
@@ -21,6 +22,8 @@ class Facts:
     done: float = 0.0
     train_tokens: int = 0
     parameters: int = 0
+    context: int = 0
+    document_tokens: float = 0.0
 
     @property
     def best(self) -> tuple[int, float]:
@@ -50,13 +53,14 @@ class Advice:
         return f"{self.says} {self.remedy}"
 
 
-def advise(
-    rows: Rows, *, state: str = "running", done: float = 0.0, train_tokens: int = 0, parameters: int = 0
-) -> list[Advice]:
-    """What the rows of a run's ``metrics.jsonl`` call for, the most pressing first; often nothing."""
+def advise(rows: Rows, **known: Any) -> list[Advice]:
+    """What the rows of a run's ``metrics.jsonl`` call for, the most pressing first; often nothing.
+
+    ``known`` are the other fields of ``Facts``, as far as they are known.
+    """
     train = [(row["step"], row["loss"]) for row in rows if _number(row.get("loss"))]
     validation = [(row["step"], row["val_loss"]) for row in rows if _number(row.get("val_loss"))]
-    facts = Facts(train, validation, state, done, train_tokens, parameters)
+    facts = Facts(train, validation, **known)
     found = [Advice(rule.name, rule.says(facts), rule.remedy) for rule in RULES if rule.applies(facts)]
     # A run that fell apart has no other problem worth telling.
     return found[:1] if found and found[0].name in ("diverged", "rate too high") else found
@@ -106,6 +110,11 @@ def text_too_small(facts: Facts) -> bool:
     return bool(facts.train_tokens) and facts.parameters > 0.5 * facts.train_tokens and overfits(facts)
 
 
+def context_too_long(facts: Facts) -> bool:
+    """The model looks back over several documents that have nothing to do with each other."""
+    return bool(facts.train) and 0 < facts.document_tokens < facts.context / 4
+
+
 RULES = (
     Rule(
         "diverged",
@@ -150,6 +159,15 @@ RULES = (
         stands_still,
         lambda facts: f"Nothing has moved since step {facts.validation[-4][0]:,}.",
         "More steps will not help much: stop, or take a larger model or a lower learning rate.",
+    ),
+    Rule(
+        "context too long",
+        context_too_long,
+        lambda facts: (
+            f"The context is {facts.context:,} tokens, but a document has {facts.document_tokens:,.0f} on average: "
+            "most of what the model looks back at has nothing to do with what it writes."
+        ),
+        "A shorter context learns as much in less time.",
     ),
 )
 

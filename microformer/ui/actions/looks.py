@@ -79,16 +79,15 @@ def read_info(item: Item) -> DatasetInfo | None:
 
 def advice(now: Look, info: DatasetInfo | None) -> list[str]:
     """What the coach says of the shown run, which learns from the text of ``info``."""
-    parameters = 0
+    known: dict[str, Any] = {}
     if now.config is not None:
-        parameters = sum(parameters_by_part(now.config.model).values())
-    found = coach.advise(
-        now.rows,
-        state=now.status.state,
-        done=now.fraction,
-        train_tokens=info.train_tokens if info else 0,
-        parameters=parameters,
-    )
+        known |= {"parameters": sum(parameters_by_part(now.config.model).values())}
+    if info is not None:
+        known |= {"train_tokens": info.train_tokens}
+    if now.config is not None and info is not None and info.kind == "text":
+        length = info.tokens / max(info.documents, 1)
+        known |= {"context": now.config.model.max_seq_len, "document_tokens": length}
+    found = coach.advise(now.rows, state=now.status.state, done=now.fraction, **known)
     return [one.text for one in found]
 
 
