@@ -28,7 +28,7 @@ COMMANDS = {
     "quantize": "Make a run whose weights take fewer bits.",
     "push": "Put a run on the Hugging Face Hub.",
     "pull": "Get a run from the Hugging Face Hub.",
-    "export": "Write a run into one zip file.",
+    "export": "Write a run into one zip file, or its decoder as ONNX.",
     "import": "Read a run from such a zip file.",
 }
 MODULES = {"import": "import_"}  # a word of the language cannot name a module

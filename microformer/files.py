@@ -33,6 +33,14 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
+def check_new_file(path: Path, example: str) -> None:
+    """Raise ``UserError`` when no file can be written at ``path``; ``example`` is what one could be called."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give the name of a file, such as {path / example}.")
+    if not path.parent.is_dir():
+        raise UserError(f"There is no folder {path.parent}; make it first, or choose another place.")
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file beside its place, sync it, and put it there in one move."""
     with disk_errors(path):

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 from microformer.errors import UserError
-from microformer.files import disk_errors
+from microformer.files import check_new_file, disk_errors
 from microformer.hub.bundle import LARGEST, WEIGHTS, bundle, refuse_used, unbundle
 
 CHUNK = 2**20
@@ -19,10 +19,7 @@ def export_run(run: str | Path, file: Path) -> Path:
     Raises ``UserError`` when there is no checkpoint, or the file cannot be written.
     """
     shared = bundle(run)
-    if file.is_dir():
-        raise UserError(f"{file} is a folder; give the name of a file, such as {file / 'run.zip'}.")
-    if not file.parent.is_dir():
-        raise UserError(f"There is no folder {file.parent}; make it first, or choose another place.")
+    check_new_file(file, "run.zip")
     with disk_errors(file), tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as beside:
         unfinished = Path(beside) / file.name
         with zipfile.ZipFile(unfinished, "w") as archive:

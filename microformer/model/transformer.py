@@ -82,7 +82,7 @@ class Transformer(Stack):
             cache.counts = None if lengths is None else lengths.tolist()
         if self.encoder is not None and source is None:
             raise UserError("An encoder_decoder answers a source; give it one.")
-        places = self.places(tokens.shape[1], cache, rows=len(tokens), lengths=lengths, source=source)
+        places = self.places(tokens.shape[1], cache, rows=tokens.shape[0], lengths=lengths, source=source)
         hidden = self.run_blocks(self.embed(tokens, cache), places, session=session, cache=cache)
         if cache is not None:
             cache.advance(tokens.shape[1])

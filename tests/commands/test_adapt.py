@@ -21,5 +21,7 @@ def test_lora_from_training_to_a_merged_run(command: Command, place: Path, tmp_p
     small = command("evaluate", tmp_path / "small", "--json").json
     assert small["bits_per_byte"] == pytest.approx(found["after"]["bits_per_byte"])
     assert "is quantized" in command("train", *where[:-1], tmp_path / "x", "--init", tmp_path / "small").err
+    refused = command("export", tmp_path / "small", tmp_path / "small.onnx")
+    assert refused.status == 2 and "is quantized" in refused.err and not (tmp_path / "small.onnx").exists()
     again = command("merge", tmp_path / "plain", tmp_path / "again")
     assert again.status == 2 and "nothing to merge" in again.err
