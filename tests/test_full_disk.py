@@ -13,7 +13,7 @@ from microformer.cli import main
 from microformer.errors import UserError
 from microformer.teaching.session import Session
 from microformer.teaching.store import save_session
-from microformer.training import setup
+from microformer.training import resolve
 from microformer.training.run_directory import Run
 from microformer.ui.actions import preparing
 from microformer.ui.actions.preparing import TextChoice
@@ -86,10 +86,10 @@ def test_a_run_on_a_full_disk_is_refused_before_it_starts(
 def test_a_disk_that_fills_up_under_a_run_costs_only_the_last_steps(
     disk: Disk, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(setup, "FREE_BYTES", 0)
+    monkeypatch.setattr(resolve, "FREE_BYTES", 0)
     place = disk("8m")
     assert train(text, place / "run", "--training.max_steps", "2") == 0
-    monkeypatch.setattr(setup, "free_bytes", lambda path: 10**9)  # there was room when it began
+    monkeypatch.setattr(resolve, "free_bytes", lambda path: 10**9)  # there was room when it began
     ballast = fill(place, leave=60_000)
     capsys.readouterr()
     assert train(text, place / "run", "--resume", "--training.max_steps", "6") == 2

@@ -28,9 +28,10 @@ from microformer.tasks import Batch, Task, choose_task, make_task, possible_toke
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.evaluate import evaluate
 from microformer.training.optimizers import make_optimizer
+from microformer.training.resolve import resolve_task
 from microformer.training.run_directory import Run
 from microformer.training.schedules import learning_rate_factor
-from microformer.training.setup import resolve_task, start_model
+from microformer.training.setup import start_model
 
 
 class MicroformerLitModule(lightning.LightningModule):
