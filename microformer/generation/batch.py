@@ -17,6 +17,8 @@ from microformer.generation.threads import threads_for, weights_of
 from microformer.model.cache import KVCache
 from microformer.model.transformer import Transformer
 
+NO_TEXTS = "This model does not go on with a text; it tells something about a text, or answers one."
+
 
 class Row:
     """One text being written: its tokens so far, and all that decides the next one.
@@ -63,7 +65,7 @@ class Batch:
 
     def __init__(self, model: Transformer, end_id: int) -> None:
         if model.config.kind != "decoder" or model.config.outputs:
-            raise UserError("This model does not go on with a text; it tells something about a text, or answers one.")
+            raise UserError(NO_TEXTS)
         self.model = model
         self.end_id = end_id
         self.context = model.config.max_seq_len

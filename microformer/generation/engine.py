@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from microformer.adapters.session import SessionMemory
 from microformer.data.tokenizers import StreamDecoder, Tokenizer
 from microformer.errors import UserError
-from microformer.generation.batch import Batch, Row
+from microformer.generation.batch import NO_TEXTS, Batch, Row
 from microformer.generation.jobs import FairQueue, Job
 from microformer.generation.prompt import prompt_ids, prompt_note
 from microformer.generation.request import Request, labels
@@ -126,7 +126,7 @@ class Engine:
 
     def _start(self, prompt: str, sampling: Sampling, seed: int, session: SessionMemory | None, owner: str) -> Stream:
         if self._batch is None:
-            raise UserError("This model does not go on with a text; it tells something about a text, or answers one.")
+            raise UserError(NO_TEXTS)
         ids = prompt_ids(self.tokenizer, prompt)
         stream = Stream(prompt, seed, prompt_note(len(ids), self.model.config.max_seq_len))
         row = Row(ids, sampling, seed, session, ended_by(self.tokenizer, sampling.stops))

@@ -92,5 +92,6 @@ def test_one_beam_is_greedy() -> None:
 @pytest.mark.parametrize("changes", [{}, {"kind": "encoder"}, {"kind": "decoder", "outputs": 2}])
 def test_a_model_that_does_not_go_on_with_a_text_is_refused_by_the_engine(changes: dict[str, Any]) -> None:
     tokenizer = build_tokenizer("byte", "")
-    with pytest.raises(UserError, match="does not go on with a text"):
-        Engine(toy(vocab_size=tokenizer.vocab_size, **changes), tokenizer)
+    model = toy(vocab_size=tokenizer.vocab_size, **changes)
+    with Engine(model, tokenizer) as engine, pytest.raises(UserError, match="does not go on with a text"):
+        engine.sample("A text", Sampling())

@@ -46,14 +46,14 @@ class Maxout(nn.Module):
 
 
 parts.register("attention", "talking_heads", TalkingHeads)
-parts.register("feed_forward", "maxout", Maxout)
+parts.register("feed_forward", "larger_of_two", Maxout)
 
 
 def test_parts_of_ones_own_train_cache_save_and_load(
     tmp_path: Path, dataset: Path, make_run_config: Callable[..., RunConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = make_run_config()
-    model = dataclasses.replace(plain.model, attention="talking_heads", feed_forward="maxout")
+    model = dataclasses.replace(plain.model, attention="talking_heads", feed_forward="larger_of_two")
     train(dataclasses.replace(plain, model=model), dataset, tmp_path / "run", report=lambda line: None)
     loaded = checkpoint.load(tmp_path / "run")
     block = loaded.model.blocks[0]
