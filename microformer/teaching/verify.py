@@ -18,12 +18,22 @@ TOGETHER = 32
 
 def recites(loaded: Loaded, session: Session, facts: Sequence[Fact] | None = None, gate: str = "auto") -> list[bool]:
     """For each fact (all of the session's, unless given) whether greedy decoding writes its answer and then stops."""
-    facts = session.facts if facts is None else facts
-    recalled = [recall([session], fact.prompt, gate) for fact in facts]
+    return [right for _, right in recited(loaded, session, session.facts if facts is None else facts, gate)]
+
+
+def recited(loaded: Loaded, session: Session, facts: Sequence[Fact], gate: str = "auto") -> list[tuple[str, bool]]:
+    """For each fact what greedy decoding writes in place of its answer, and whether it is the answer and then stops.
+
+    It writes no further than the answer and its end take; what would go on is cut off with "…".
+    """
+    asked = [recall([session], fact.prompt, gate) for fact in facts]
     wanted = [loaded.tokenizer.encode(fact.completion) for fact in facts]
-    prompts = [one.reads for one in recalled]
-    written = greedy(loaded, prompts, [one.memory for one in recalled], [len(ids) + 1 for ids in wanted])
-    return [ids == right and ended for (ids, ended), right in zip(written, wanted, strict=True)]
+    prompts = [one.reads for one in asked]
+    written = greedy(loaded, prompts, [one.memory for one in asked], [len(ids) + 1 for ids in wanted])
+    return [
+        (loaded.tokenizer.decode(ids).strip() + ("" if ended else "…"), ids == right and ended)
+        for (ids, ended), right in zip(written, wanted, strict=True)
+    ]
 
 
 def greedy(

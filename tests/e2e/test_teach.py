@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
+from microformer.ui.actions.sleep import COPY_NAME
 from microformer.ui.workspace import Workspace
 from tests.e2e.playground import Playground, Visit
 from tests.teaching.small_models import save_run
@@ -110,6 +111,8 @@ def test_thirty_facts_survive_reload_and_restart_and_go_to_a_second_browser(
     expect(page.locator("#teach-file")).to_contain_text("facts.csv")
     page.locator("#teach-list").click()
     expect(facts(visit)).to_have_count(30)
+    expect(page.locator("#teach-chances tbody tr")).to_have_count(16)
+    expect(page.locator("#teach-chances tbody tr").first).to_contain_text("Number 0 is")
     row(visit, "Number 3 is").get_by_role("button", name="Remove").click()
     expect(facts(visit)).to_have_count(29)
 
@@ -121,6 +124,7 @@ def test_thirty_facts_survive_reload_and_restart_and_go_to_a_second_browser(
         at_teach(visit)
     expect(facts(visit)).to_have_count(29)
     expect(row(visit, "Number 3 is")).to_have_count(0)
+    assert answers(visit, "By hand 9 is", "opened for “By hand 9")[1] == "By hand 9 is j.∎"
 
     page.get_by_role("button", name="Move it into the model itself").click()
     page.locator("#teach-move").click()
@@ -190,3 +194,26 @@ def test_a_reply_is_corrected_in_conversation(parrot: Playground, visits: Visits
     expect(page.locator("#teach-model input")).to_have_value(NAME)  # the model it was with
     page.get_by_label("A chat").check()
     expect(chat.locator(".said")).to_have_text("Who is there?")
+
+
+def test_what_is_moved_into_a_copy_of_the_starter_is_said_without_a_memory_until_an_undo(
+    playground: Playground, visits: Visits
+) -> None:
+    visit = visits(playground).open("Teach")
+    page = visit.page
+    page.get_by_role("button", name="Move it into the model itself").click()
+    page.locator("#teach-copy").click()
+    expect(page.locator("#teach-model input")).to_have_value(COPY_NAME)
+    before, _ = answers(visit, "Who is there?", "Nothing was taught yet")
+    teach(visit, "Who is there?", "Zoe.")
+    teach(visit, "Where does Mirela live?", "In a lighthouse.")
+    page.locator("#teach-move").click()
+    expect(page.locator("#teach-moving")).to_contain_text("says all of it without its second memory", timeout=120_000)
+    expect(page.locator("#teach-moved")).to_contain_text("2 of 2")
+    expect(facts(visit)).to_have_count(0)
+    assert answers(visit, "Who is there?", "Nothing was taught yet") == ("Who is there? Zoe.∎",) * 2
+
+    page.locator("#teach-move-undo").click()
+    expect(facts(visit)).to_have_count(2)
+    expect(page.locator("#teach-move-undo")).to_be_hidden()
+    assert answers(visit, "Who is there?", "opened for") == (before, "Who is there? Zoe.∎")

@@ -11,6 +11,7 @@ from microformer.teaching.settings import TeachSettings
 from microformer.ui.actions import chat, lessons, lists, memories, models, proofs, shared, streams, teach
 from microformer.ui.actions.lessons import Lesson
 from microformer.ui.actions.teach import Manner
+from microformer.ui.tabs.teach_memory import proof_of_lesson
 from microformer.ui.workspace import Visitor, Workspace
 from tests.teaching.small_models import save_run
 
@@ -75,11 +76,32 @@ def test_a_list_is_taught_and_one_of_it_forgotten(
     over(teach.teach_list(workspace, ada, model, str(table)))
     assert [row[0] for row in rows(workspace, ada, model)] == ["When?", "Where?", "Who?"]
     assert rows(workspace, ada, model, query="here") == [["Where?", "Here", True]]
+    shown = proof_of_lesson(workspace, ada, model)
+    assert "first 3 that are new" in shown and shown.count(">yes<") == 3
     lists.remove(workspace, ada, {"model": model, "prompt": "Where?"})
     lesson = lessons.current(workspace, ada)
     assert lesson is not None
     over(lesson)
     assert rows(workspace, ada, model) == [["When?", "Now", True], ["Who?", "Zoe", True]]
+
+
+def test_what_was_said_before_and_after_a_list_is_told_of_its_new_facts_only(
+    workspace: Workspace, ada: Visitor, model: str, tmp_path: Path
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    over(teach.teach_fact(workspace, ada, model, "When?", "Now"))
+    assert streams.latest_key(workspace, ada, teach.place_of(model)) is not None
+    table = tmp_path / "facts.csv"
+    table.write_text("prompt,answer\nWho?,<b>Tom</b>\nWhere?,Here\nWhen?,Now\n")
+    lesson = teach.teach_list(workspace, ada, model, str(table))
+    over(lesson)
+    assert [(one.prompt, one.after, one.said) for one in lesson.told] == [
+        ("Who?", "<b>Tom</b>", True),
+        ("Where?", "Here", True),
+    ]
+    assert lesson.told[0].before == "Zoe"
+    assert "&lt;b&gt;Tom" in proof_of_lesson(workspace, ada, model)
+    assert streams.latest_key(workspace, ada, teach.place_of(model)) is None, "that was of another lesson"
 
 
 @pytest.mark.parametrize("prompt", ["Who?", "Whose?"])

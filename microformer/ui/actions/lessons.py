@@ -8,13 +8,14 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from microformer.errors import UserError
 from microformer.generation.jobs import CANCELLED
 from microformer.ui.actions import models
 from microformer.ui.actions.memories import Memories, fingerprints_of, keep, memories_of
+from microformer.ui.actions.recital import Told, recital
 from microformer.ui.workspace import Visitor, Workspace
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 
 KEPT_AS, MOVE = "lesson", "move"
 WENT_WRONG = "Something went wrong in this lesson that should not have; what happened is in the server's log."
-VERIFIED_TOGETHER = 16
 MakeLesson = Callable[["Loaded", "Session"], "Teaching"]
 Steps = Generator[Any, None, "Session"]
 
@@ -41,8 +41,9 @@ class Lesson:
 
     ``kind`` is ``fact``, ``list``, ``passage``, ``forget``, or ``move`` when the run itself learns what its session
     holds; ``fact`` is there when there is one. ``before`` is the session from before, ``seconds`` how long learning
-    took. ``chances`` tell of each token of the fact's answer how likely it was and is; ``unchanged`` whether the base
-    model's hashes are what they were before the first lesson; ``check`` how a move went.
+    took. ``chances`` tell of each token of the fact's answer how likely it was and is; ``told`` what the model said
+    before and says now of the first new facts of a list; ``unchanged`` whether the base model's hashes are what they
+    were before the first lesson; ``check`` how a move went.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class Lesson:
     job: "Job[Session] | None" = None
     seconds: float = 0.0
     chances: "list[TokenChance]" = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     unchanged: bool | None = None
     check: "Check | None" = None
     shown: bool = False
@@ -226,7 +228,7 @@ def _learn(
                 keep(workspace, visitor, loaded, memories, now.session)
             yield now
     lesson.seconds = time.perf_counter() - began
-    session = yield from _recited(loaded, session, lesson.before)
+    session = yield from recital(loaded, session, lesson.before, lesson.told if lesson.kind == "list" else None)
     keep(workspace, visitor, loaded, memories, session)
     if lesson.fact is not None:
         from microformer.teaching.proof import answer_chances
@@ -247,22 +249,3 @@ def _logged(steps: Generator[Any, None, "Session"]) -> Generator[Any, None, "Ses
     except Exception:
         log.exception("a lesson failed")
         raise
-
-
-def _recited(loaded: "Loaded", session: "Session", before: "Session") -> Generator[Any, None, "Session"]:
-    """The session with a tick only for facts that the model, left to write freely, has just said and then stopped.
-
-    Facts from before keep the tick of the lesson's own check, which covers every place of every answer.
-    """
-    from microformer.teaching.teach import Progress
-    from microformer.teaching.verify import recites
-
-    known = set(before.facts)
-    new = [number for number, fact in enumerate(session.facts) if fact not in known]
-    said = list(session.recited)
-    for start in range(0, len(new), VERIFIED_TOGETHER):
-        some = new[start : start + VERIFIED_TOGETHER]
-        for number, right in zip(some, recites(loaded, session, [session.facts[n] for n in some]), strict=True):
-            said[number] = right
-        yield Progress("learning", 0, len(new), len(new), sum(said), len(said), session)
-    return replace(session, recited=tuple(said))

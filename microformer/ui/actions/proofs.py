@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from microformer.checkpoint import Loaded
     from microformer.generation.jobs import Job
-    from microformer.teaching.proof import Change, TokenChance
+    from microformer.teaching.proof import Change
     from microformer.teaching.session import Session
 
 KEPT_AS = "measurement"
@@ -60,12 +60,10 @@ def fingerprints(workspace: Workspace, visitor: Visitor, model: Any) -> Fingerpr
     return Fingerprints((before[0], now[0]), (before[1], now[1]))
 
 
-def last_lesson(workspace: Workspace, visitor: Visitor, model: Any) -> "tuple[Lesson, list[TokenChance]] | None":
-    """The last lesson on one fact of this model, and how likely each token of its answer was and is."""
+def last_lesson(workspace: Workspace, visitor: Visitor, model: Any) -> Lesson | None:
+    """The last lesson of this model, if it is over and went well."""
     lesson = lessons.current(workspace, visitor)
-    if lesson is None or lesson.model != model or lesson.state != "done" or not lesson.chances:
-        return None
-    return lesson, lesson.chances
+    return lesson if lesson is not None and lesson.model == model and lesson.state == "done" else None
 
 
 def measure(workspace: Workspace, visitor: Visitor, model: Any) -> Measurement:

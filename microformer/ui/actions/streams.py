@@ -73,6 +73,11 @@ class Groups:
         with self._lock:
             return self._groups.get(key) if isinstance(key, str) else None
 
+    def drop(self, place: str) -> None:
+        with self._lock:
+            for key in [key for key, group in self._groups.items() if group.place == place]:
+                del self._groups[key]
+
     def latest(self, place: str) -> Group | None:
         with self._lock:
             return next((one for one in reversed(self._groups.values()) if one.place == place), None)
@@ -105,6 +110,12 @@ def show(
 
     threading.Thread(target=note_the_end, name="texts", daemon=True).start()
     return group.key
+
+
+def put_away(workspace: Workspace, visitor: Visitor, place: str) -> None:
+    """Show nothing in a place any more."""
+    stop(workspace, visitor, place)
+    groups(workspace, visitor).drop(place)
 
 
 def groups(workspace: Workspace, visitor: Visitor) -> Groups:

@@ -83,7 +83,9 @@ def teach_list(workspace: Workspace, visitor: Visitor, model: Any, uploaded: Any
     if not uploaded:
         raise UserError("There is no file yet; choose a list with a prompt and an answer on each line.")
     facts = read_facts(Path(str(uploaded)))
-    return lessons.begin(workspace, visitor, model, "list", lambda loaded, session: teach(loaded, session, facts))
+    lesson = lessons.begin(workspace, visitor, model, "list", lambda loaded, session: teach(loaded, session, facts))
+    streams.put_away(workspace, visitor, place_of(model))  # it is of another lesson than the table that will be shown
+    return lesson
 
 
 def teach_passage(

@@ -180,7 +180,7 @@ def _wire_lessons(page: Page, parts: Parts) -> None:
         return [teach.ask(workspace, visitor, model, prompt, Manner.of(*manner)), ""]
 
     def teach_list(workspace: Workspace, visitor: Visitor, model: Any, uploaded: Any) -> Any:
-        return teach_memory.begun(teach.teach_list(workspace, visitor, model, uploaded))
+        return [*teach_memory.begun(teach.teach_list(workspace, visitor, model, uploaded)), None, ""]
 
     def teach_passage(workspace: Workspace, visitor: Visitor, model: Any, text: Any) -> Any:
         return teach_memory.begun(teach.teach_passage(workspace, visitor, model, text))
@@ -194,7 +194,7 @@ def _wire_lessons(page: Page, parts: Parts) -> None:
     asked = [parts.model, parts.prompt, *parts.manner]
     page.on(parts.ask.click, ask, asked, [parts.view, parts.chances])
     page.on(parts.prompt.submit, ask, asked, [parts.view, parts.chances])
-    page.on(parts.teach_list.click, teach_list, [parts.model, parts.uploaded], begun)
+    page.on(parts.teach_list.click, teach_list, [parts.model, parts.uploaded], [*begun, parts.view, parts.chances])
     page.on(parts.teach_passage.click, teach_passage, [parts.model, parts.passage], begun)
     page.on(parts.talk.began, teach_memory.watch, (), begun)
     page.on(parts.stop.click, lessons.stop)
@@ -243,6 +243,6 @@ def _after(workspace: Workspace, visitor: Visitor, model: Any, manner: tuple[Any
     return [
         gr.Button(visible=lessons.learning(workspace, visitor)),
         key,
-        teach_memory.chances(workspace, visitor, model),
+        teach_memory.proof_of_lesson(workspace, visitor, model),
         *teach_memory.updates(workspace, visitor, model),
     ]

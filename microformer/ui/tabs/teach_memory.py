@@ -11,7 +11,7 @@ from microformer.ui.actions.lessons import Lesson
 from microformer.ui.page import Page, said
 from microformer.ui.progress_bar import progress_bar
 from microformer.ui.tabs import teach_sleep
-from microformer.ui.tabs.teach_views import chances_html, change_html, fingerprints_html, taught_table
+from microformer.ui.tabs.teach_views import chances_html, change_html, fingerprints_html, taught_table, told_html
 from microformer.ui.workspace import Visitor, Workspace
 
 ROLES = [("beside mine", memories.BESIDE), ("in place of mine", memories.OWN)]
@@ -207,10 +207,12 @@ def updates(workspace: Workspace, visitor: Visitor, model: Any) -> list[Any]:
     ]
 
 
-def chances(workspace: Workspace, visitor: Visitor, model: Any) -> str:
-    """HTML of the last lesson's token probabilities, or nothing."""
-    found = proofs.last_lesson(workspace, visitor, model)
-    return "" if found is None else chances_html(found[1], found[0].seconds)
+def proof_of_lesson(workspace: Workspace, visitor: Visitor, model: Any) -> str:
+    """HTML of what the last lesson did: the tokens of a fact's answer, or the facts of a list."""
+    lesson = proofs.last_lesson(workspace, visitor, model)
+    if lesson is not None and lesson.chances:
+        return chances_html(lesson.chances, lesson.seconds)
+    return told_html(lesson.told, lesson.seconds) if lesson is not None and lesson.kind == "list" else ""
 
 
 def change(workspace: Workspace, visitor: Visitor, model: Any) -> str:

@@ -16,7 +16,7 @@ from microformer.ui.workspace import Visitor, Workspace
 ABOUT = (
     "As in sleep: a copy of the model learns your facts in its long-term adapters, until it says them without the "
     "second memory. It takes the model's place only if it says every fact, goes on as before elsewhere, and predicts "
-    "other text as well. That takes a few minutes, and can be undone."
+    "other text as well. It can take a minute or more, and can be undone."
 )
 
 

@@ -12,12 +12,14 @@ import gradio as gr
 from microformer.ui import live_chart
 from microformer.ui.actions import chat, lists
 from microformer.ui.actions.proofs import Fingerprints
+from microformer.ui.actions.recital import Told
 from microformer.ui.page import VISITOR_JS, Page
 from microformer.ui.terms import question_mark
 
 if TYPE_CHECKING:
     from microformer.teaching.proof import Change, TokenChance
 
+MOST_IN_CELL = 120
 TAUGHT = """
 <section class="taught" aria-label="What you taught this model">
   <header>
@@ -98,6 +100,26 @@ def chances_html(chances: "Sequence[TokenChance]", seconds: float) -> str:
         f"<p>Grey without what you taught it, amber with it; ∎ is the end of the answer. "
         f"The lesson took {seconds:.2f} s.</p></section>"
     )
+
+
+def told_html(told: Sequence[Told], seconds: float) -> str:
+    """What the model said in place of each answer of a list before the lesson and says after it."""
+    if not told:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{_cut(one.prompt)}</th><td>{_cut(one.before)}</td><td>{_cut(one.after)}</td>'
+        f'<td class="{"same" if one.said else "differs"}">{"yes" if one.said else "no"}</td></tr>'
+        for one in told
+    )
+    return (
+        '<section class="proof"><table><thead><tr><th>Fact</th><th>before</th><th>after</th><th>said exactly</th></tr>'
+        f"</thead><tbody>{rows}</tbody></table><p>The first {len(told)} that are new on the list, said freely as far "
+        f"as the taught answer goes; below stand all. The lesson took {seconds:.2f} s.</p></section>"
+    )
+
+
+def _cut(text: str) -> str:
+    return html.escape(text if len(text) <= MOST_IN_CELL else text[:MOST_IN_CELL] + "…")
 
 
 def fingerprints_html(prints: Fingerprints) -> str:
