@@ -219,9 +219,10 @@ def test_what_was_carried_can_be_counted(lexicon: Lexicon) -> None:
         assert len(told) == row.answer
 
 
-def test_the_answers_to_questions_are_the_worlds(lexicon: Lexicon) -> None:
+@pytest.mark.parametrize("short", [False, True])
+def test_the_answers_to_questions_are_the_worlds(lexicon: Lexicon, short: bool) -> None:
     guessed = asked = 0
-    for story in itertools.islice(puzzles("1"), 500):
+    for story in itertools.islice(puzzles("1", short=short), 500):
         for question in story.questions:
             thing = question.thing.removeprefix("the ")
             told = re.split(r"(?<=[.?!\"]) ", story.text)
@@ -229,4 +230,11 @@ def test_the_answers_to_questions_are_the_worlds(lexicon: Lexicon) -> None:
             where = [place for one in named for place in places_in(one, lexicon)]
             assert question.place in where and question.answer == f"The {thing} is {question.place}."
             guessed, asked = guessed + (question.last_mentioned == question.place), asked + 1
-    assert guessed / asked < 0.4
+    assert guessed / asked < (0.6 if short else 0.4)
+
+
+def test_most_stories_that_are_learned_from_are_short() -> None:
+    """Those asked of in the benchmark are the long ones, where the last place named is seldom the answer."""
+    longest = max(len(story.text) for story in itertools.islice(puzzles("1", short=True), 500))
+    rows = list(itertools.islice(SETS["questions"].stream("1"), 500))
+    assert sum(len(row.text) <= longest for row in rows) > 0.7 * len(rows)

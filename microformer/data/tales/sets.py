@@ -10,8 +10,8 @@ from microformer.data.tales.story import Story
 from microformer.data.tales.teller import Telling
 
 MOST_CARRIED, MOST_LEFT, MOST_MOVES = 6, 3, 3
-ASKED_BEFORE = 0.3
-"""Share of questions that stand behind the same question and its answer."""
+SHORT = 0.75
+"""Share of stories that are short."""
 ELSEWHERE = 0.5
 """How often something happens at the end where none of the things is."""
 OTHER_MOOD = 0.6
@@ -101,37 +101,37 @@ def _things(telling: Telling) -> Iterator[Thing]:
 
 
 def questions(seed: str) -> Iterator[Row]:
-    """Short stories of where things are put, each with a question about one of them, and the answer.
+    """Stories of where things are put, each with a question about one of them, and the answer.
 
-    Some have been asked the same before, so that the answer can be read off: that is how a model begins to look things
-    up at all.
+    Most are as short as can be: in those a model first learns to look a place up, in many times the steps per second.
     """
-    rand = random.Random(f"again {seed}").random
-    for story in puzzles(f"questions {seed}"):
+    rand = random.Random(f"short {seed}").random
+    short, long = puzzles(f"short {seed}", short=True), puzzles(f"questions {seed}")
+    while True:
+        story = next(short if rand() < SHORT else long)
         for question in story.questions:
-            asking = story.asking(question).rstrip("\n")
-            if rand() < ASKED_BEFORE:
-                asking = f"{asking}\n{question.answer}\n{question.text}"
-            yield Row(asking, question.answer)
+            yield Row(story.asking(question).rstrip("\n"), question.answer)
 
 
-def puzzles(seed: str) -> Iterator[Story]:
+def puzzles(seed: str, *, short: bool = False) -> Iterator[Story]:
     """An endless stream of those stories. Things are moved up to three times in all; what happens elsewhere names
-    places, too, so that the last one named is seldom the answer."""
+    places, too, so that the last one named is seldom the answer. ``short`` ones tell where things are, and perhaps
+    of one move."""
     rand, lexicon = random.Random(seed).random, load()
     while True:
         telling = Telling(lexicon, rand)
         tracked = telling.things()
-        telling.say(lexicon.riddles, telling.ab)
+        if not short:
+            telling.say(lexicon.riddles, telling.ab)
         for one in tracked:
             telling.place(one, lexicon.places, telling.ab)
             telling.say(lexicon.have, telling.ab)
-        for _ in range(int(rand() * (MOST_MOVES + 1))):
+        for _ in range(int(rand() * ((1 if short else MOST_MOVES) + 1))):
             one = telling.choose(tracked)
             one.moves += 1
             telling.place(one, lexicon.places, telling.ab)
             telling.say(lexicon.moves, telling.ab)
-        if rand() < ELSEWHERE:
+        if not short and rand() < ELSEWHERE:
             telling.scene(tracked)
         asked = [telling.question(one) for one in tracked]
         yield Story(
