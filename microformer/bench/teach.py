@@ -4,9 +4,10 @@ Everything is scored by free greedy decoding, the end included. What a memory do
 the gate deciding, and with the memory forced on.
 """
 
+import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ COUNTS = (1, 10, 50, 100)
 ORDERS = 3
 PATIENCE = 120.0
 """Seconds of learning after which a method that is only there for comparison is told no more facts."""
+LONGEST = 300.0
+"""Seconds after which no further order of the facts is begun: one that would not end by then is left out."""
 STEPS = 500
 """Training of the character model, with everything else as in presets/tiny.yaml."""
 
@@ -49,35 +52,57 @@ def bench_teach(
     counts: Sequence[int] = COUNTS,
     facts: int = 100,
     seed: int = 1,
+    patience: float = PATIENCE,
+    longest: float = LONGEST,
     report: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """One entry for each method, order and number of facts (of ``counts``, up to ``facts``).
 
     ``held_out`` (windows, length + 1) are tokens of text that nothing was trained on.
     All shares are between 0 and 1, losses relative to the base, times in seconds for a fact (of the last 50 or fewer).
+    ``left_out`` tells in words what the limits ``patience`` and ``longest`` (seconds) have cut off.
     """
     protocol = facts100(seed)
     began = time.perf_counter()
     finished(ground_of(loaded).prepare())
-    figures: list[dict[str, Any]] = []
     ready = {"protocol": "Facts-100", "seed": seed, "seconds_to_get_ready": round(time.perf_counter() - began, 1)}
     prompts = (*protocol.unrelated, *protocol.near_misses)
     base = dict(zip(prompts, written(loaded, prompts, [None] * len(prompts)), strict=True))
+    rows: list[dict[str, Any]] = []
+    left_out: list[str] = []
     for family in families:
-        for order in range(orders if family.thorough else 1):
+        since, wanted = time.perf_counter(), orders if family.thorough else 1
+        for order in range(wanted):
+            if order and (order + 1) / order * (time.perf_counter() - since) > longest:
+                left_out.append(f"{family.name}: {order} of {wanted} orders, as another would not end in {longest:g} s")
+                break
             told, learner, seconds = shuffled(protocol.facts, order)[:facts], family.make(loaded), list[float]()
-            for number, fact in enumerate(told, start=1):
-                began = time.perf_counter()
-                learner.learn(fact)
-                seconds.append(time.perf_counter() - began)
-                tired = not family.thorough and sum(seconds) > PATIENCE
-                if number in counts or tired:
-                    for row in measure(loaded, family, learner, protocol, told[:number], base, held_out):
-                        figures.append(row | {"order": order, "facts": number} | times(seconds))
-                        report(", ".join(f"{name} {value}" for name, value in figures[-1].items()))
-                if tired:
-                    break
-    return ready | {"seconds_until_a_comparison_ends": PATIENCE, "rows": figures}
+            limit = math.inf if family.thorough else patience
+            for known in learning(learner, told, counts, limit, seconds):
+                for row in measure(loaded, family, learner, protocol, known, base, held_out):
+                    rows.append(row | {"order": order, "facts": len(known)} | times(seconds))
+                    report(", ".join(f"{name} {value}" for name, value in rows[-1].items()))
+            if len(seconds) < len(told):
+                left_out.append(f"{family.name}: {len(seconds)} of {len(told)} facts, which took {sum(seconds):.0f} s")
+    for text in left_out:
+        report(f"cut short: {text}")
+    return ready | {"left_out": left_out, "rows": rows}
+
+
+def learning(
+    learner: Learner, facts: Sequence[Fact], counts: Sequence[int], patience: float, seconds: list[float]
+) -> Iterator[Sequence[Fact]]:
+    """Tell a learner one fact after another, noting the ``seconds`` of each; yields those told so far when there are as
+    many as one of ``counts``, and when ``patience`` (seconds of learning) has come to its end."""
+    for number, fact in enumerate(facts, start=1):
+        began = time.perf_counter()
+        learner.learn(fact)
+        seconds.append(time.perf_counter() - began)
+        tired = sum(seconds) > patience
+        if number in counts or tired:
+            yield facts[:number]
+        if tired:
+            return
 
 
 def measure(

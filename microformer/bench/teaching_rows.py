@@ -156,6 +156,11 @@ class Family:
     rows: dict[str, Callable[[Any], Callable[[str], Any]]]
     thorough: bool = False
 
+    @property
+    def name(self) -> str:
+        """What its rows are called."""
+        return ", ".join(self.rows)
+
 
 FAMILIES = (
     Family(Naive, {"naive fine-tuning": always}),

@@ -69,7 +69,8 @@ def teach(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
             held_out = windows_of(validation_of(loaded, None), loaded.model.config.max_seq_len)[:MOST_WINDOWS]
             output.note(name)
             found[name] = bench_teach(loaded, held_out, report=output.note)
-            found[name]["many_sessions"] = bench_sessions(loaded)
+        output.note("thirty sessions at once")
+        found[values["run"]]["many_sessions"] = bench_sessions(models[values["run"]])
     rows = [{"model": name} | row for name, report in found.items() for row in report["rows"]]
     names = list(rows[0])
     table = [names, *[[row[name] for name in names] for row in rows]]

@@ -51,6 +51,19 @@ def test_every_method_can_be_measured(loaded: Loaded, family: Family) -> None:
     assert len({tuple(entry) for entry in found}) == 1
 
 
+def test_what_the_limits_cut_off_is_said(loaded: Loaded) -> None:
+    held_out = torch.randint(1, 60, (2, 33), generator=torch.Generator().manual_seed(5))
+    families, told = [FAMILIES[0], FAMILIES[-1]], list[str]()
+    found = bench_teach(
+        loaded, held_out, families=families, orders=2, counts=(1,), facts=2, patience=0, longest=0, report=told.append
+    )
+    assert {(row["order"], row["facts"]) for row in found["rows"]} == {(0, 1)}
+    naive, ours = found["left_out"]
+    assert naive.startswith("naive fine-tuning: 1 of 2 facts")
+    assert "+ gate (ours)" in ours and "1 of 2 orders" in ours
+    assert told[-2:] == [f"cut short: {text}" for text in found["left_out"]]
+
+
 def test_low_rank_learning_leaves_the_model_alone(loaded: Loaded) -> None:
     before = base_hash(loaded.model)
     learner = LowRank(loaded)
