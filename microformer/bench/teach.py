@@ -26,7 +26,7 @@ from microformer.training.loop import train
 
 COUNTS = (1, 10, 50, 100)
 ORDERS = 3
-PATIENCE = 120.0
+PATIENCE = 90.0
 """Seconds of learning after which a method that is only there for comparison is told no more facts."""
 LONGEST = 300.0
 """Seconds after which no further order of the facts is begun: one that would not end by then is left out."""

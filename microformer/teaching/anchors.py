@@ -20,15 +20,17 @@ question about it, say) is held in place only if the anchors go that far."""
 
 @dataclass(frozen=True)
 class Anchors:
-    """``tokens`` (ROWS, length), each row beginning with ``<|endoftext|>``, and what the base model's head read at each
-    place: ``said`` (ROWS, length, d_model)."""
+    """``tokens`` (ROWS, length), each row beginning with ``<|endoftext|>``, and what the base model made of each place:
+    ``lower``, behind the block where sessions begin, and ``said``, what its head read (ROWS, length, d_model both)."""
 
     tokens: Tensor
+    lower: Tensor
     said: Tensor
 
 
-def sample_anchors(model: Transformer, end_id: int, *, seed: int = 0) -> Generator[None, None, Anchors]:
-    """Let the model write ``ROWS`` texts at temperature 1, yielding after every few tokens.
+def sample_anchors(model: Transformer, end_id: int, *, first: int, seed: int = 0) -> Generator[None, None, Anchors]:
+    """Let the model write ``ROWS`` texts at temperature 1, yielding after every few tokens; ``lower`` is what block
+    ``first`` puts out, noted on the way because to read all of it again takes as long as the writing did.
 
     A text that ends is followed by another one in the same row, as in training.
     """
@@ -37,14 +39,18 @@ def sample_anchors(model: Transformer, end_id: int, *, seed: int = 0) -> Generat
     cache = model.new_cache(ROWS, length)
     tokens = torch.full((ROWS, length), end_id)
     device = model.logit_bias.device
-    said = torch.zeros(ROWS, length, model.config.d_model, device=device)
+    lower, said = torch.zeros(2, ROWS, length, model.config.d_model, device=device)
     for place in range(length):
         with torch.inference_mode():
-            said[:, place] = last = model.hidden(tokens[:, place : place + 1].to(device), cache=cache)[:, 0]  # (R, C)
+            newest, places = tokens[:, place : place + 1].to(device), model.places(1, cache)
+            below = model.run_blocks(model.embed(newest, cache), places, last=first + 1, cache=cache)  # (R, 1, C)
+            last = model.norm(model.run_blocks(below, places, first=first + 1, cache=cache))[:, 0]  # (R, C)
+            cache.advance(1)
+            lower[:, place], said[:, place] = below[:, 0], last
             if place + 1 < length:
                 every = model.logits(last).float().softmax(-1).cpu()  # (R, V)
                 drawn = torch.rand(ROWS, 1, generator=generator)  # in place of multinomial, which is ten times slower
                 tokens[:, place + 1] = torch.searchsorted(every.cumsum(-1), drawn)[:, 0].clamp(max=every.shape[1] - 1)
         if place % 8 == 7:
             yield
-    return Anchors(tokens, said)
+    return Anchors(tokens, lower, said)

@@ -18,6 +18,7 @@ from microformer.model.block import Block
 from microformer.model.transformer import Transformer
 from microformer.teaching.anchors import Anchors, sample_anchors
 from microformer.teaching.examples import Example
+from microformer.teaching.session import session_blocks
 
 MAX_KEPT_NUMBERS = 2**26
 """How many activations are kept for a model: 256 MB in fp32; the examples used longest ago go first."""
@@ -59,12 +60,14 @@ class Ground:
 
     def prepare(self) -> Generator[None, None, Anchors]:
         """Sample the anchors if that has not been done; yields while it takes. Two who prepare share the work."""
+        first = self.model.config.n_layers - session_blocks(self.model.config)
         while self.anchors is None:
-            self._sampling = self._sampling or sample_anchors(self.model, self.end_id)
+            self._sampling = self._sampling or sample_anchors(self.model, self.end_id, first=first)
             try:
                 next(self._sampling)
             except StopIteration as end:
                 self.anchors, self._sampling = end.value, None
+                self._anchor_lower[first] = end.value.lower
             except BaseException:
                 self._sampling = None
                 raise
@@ -124,9 +127,9 @@ class Ground:
         """*Shape:* (rows, length, d_model)."""
         assert self.anchors is not None, "prepare() comes first"
         if first not in self._anchor_lower:
-            with torch.inference_mode():
-                lower = lower_activations(self.model, self.anchors.tokens, first)
-            self._anchor_lower[first] = lower.clone()
+            with torch.inference_mode():  # a few rows at a time stay in the processor's cache
+                lower = [lower_activations(self.model, rows, first) for rows in self.anchors.tokens.split(16)]
+            self._anchor_lower[first] = torch.cat(lower).clone()
         return self._anchor_lower[first]
 
     def _read(self, examples: Sequence[Example], first: int) -> None:

@@ -114,7 +114,7 @@ def blank_memory(config: ModelConfig, *, blocks: int | None = None) -> SessionMe
 
     A third wider behind one block than behind each of several; at most 256 kB behind two.
     """
-    blocks = min(config.n_layers, blocks or session_blocks(config))
+    blocks = min(config.n_layers, blocks) if blocks else session_blocks(config)
     widest, numbers = (192, 24576) if blocks == 1 else (128, 16384)
     width = max(16, min(widest, numbers // config.d_model))
     return SessionMemory.blank(config, layers=range(config.n_layers - blocks, config.n_layers), width=width)
@@ -127,4 +127,4 @@ def session_blocks(config: ModelConfig) -> int:
     at another any more, which makes a step several times cheaper. But a name that was spelled letter by letter lies so
     far back that the last block's state hardly tells it from another: there, fifty facts could not be held by one.
     """
-    return 1 if config.vocab_size > SPELLING else 2
+    return min(config.n_layers, 1 if config.vocab_size > SPELLING else 2)

@@ -10,7 +10,7 @@ from microformer.checkpoint import Loaded
 from microformer.teaching.anchors import sample_anchors
 from microformer.teaching.drift import drift
 from microformer.teaching.examples import fact_example
-from microformer.teaching.ground import Ground, answers, ground_of, head_input
+from microformer.teaching.ground import Ground, answers, ground_of, head_input, lower_activations
 from microformer.teaching.lesson import leads, lowest, margins_of
 from microformer.teaching.session import Fact, Session, blank_memory
 from tests.teaching.small_models import FACTS, finished, make_loaded
@@ -44,11 +44,20 @@ def test_margins_come_in_the_order_of_the_examples(loaded: Loaded, taught: Sessi
 
 
 def test_anchors_are_what_the_base_writes_and_repeatable(loaded: Loaded) -> None:
-    one, two = (finished(sample_anchors(loaded.model, 0, seed=3)) for _ in range(2))
+    one, two = (finished(sample_anchors(loaded.model, 0, first=1, seed=3)) for _ in range(2))
     assert torch.equal(one.tokens, two.tokens)
-    assert not torch.equal(one.tokens, finished(sample_anchors(loaded.model, 0, seed=4)).tokens)
+    assert not torch.equal(one.tokens, finished(sample_anchors(loaded.model, 0, first=1, seed=4)).tokens)
     with torch.inference_mode():
         torch.testing.assert_close(one.said, loaded.model.hidden(one.tokens), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(one.lower, lower_activations(loaded.model, one.tokens, 1), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_session_begins_where_the_anchors_were_noted(layers: int) -> None:
+    loaded = make_loaded(n_layers=layers)
+    ground, first = Ground(loaded.model, 0), min(blank_memory(loaded.model.config).layers)
+    noted = finished(ground.prepare()).lower
+    assert ground.lower_of_anchors(first) is noted
 
 
 def test_a_blank_memory_does_not_drift(loaded: Loaded) -> None:
