@@ -6,6 +6,7 @@ long as fp32 for one token (141 against 73 microseconds, 512 to 1,536 wide), and
 """
 
 import dataclasses
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import torch
@@ -25,7 +26,7 @@ SHRINK = (1.0, 0.95, 0.9, 0.85, 0.8)
 """How much of a group's range is tried; cutting an outlier off can serve the others."""
 
 
-class PackedLinear(nn.Module):
+class PackedLinear(nn.Module, ABC):
     """A linear map whose weight is packed integers. *Shape:* (…, in_features) -> (…, out_features) in bf16."""
 
     scale: Tensor
@@ -49,9 +50,9 @@ class PackedLinear(nn.Module):
             made.bias = nn.Parameter(bias.detach())
         return made
 
+    @abstractmethod
     def pack(self, weight: Tensor) -> None:
         """Take over a weight, rounded. *Shape:* (out_features, in_features)."""
-        raise NotImplementedError
 
     def forward(self, hidden: Tensor) -> Tensor:
         hidden = hidden.to(torch.bfloat16)
@@ -65,13 +66,13 @@ class PackedLinear(nn.Module):
         made = made.view(*hidden.shape[:-1], self.out_features)
         return made if self.bias is None else made + self.bias
 
+    @abstractmethod
     def product(self, rows: Tensor) -> Tensor:
         """*Shape:* (rows, in_features + filling) in bf16 -> (rows, out_features)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def dequantized(self) -> Tensor:
         """The weight as numbers again. *Shape:* (out_features, in_features + filling) of fp32."""
-        raise NotImplementedError
 
 
 class Int8Linear(PackedLinear):

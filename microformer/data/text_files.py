@@ -39,6 +39,10 @@ def open_text(path: Path) -> io.TextIOWrapper:
 
 
 def read(file: io.TextIOWrapper, path: Path, characters: int, *, line: bool = False) -> str:
+    """The next ``characters`` of an open file, or with ``line`` its next line up to so many; empty at its end.
+
+    Raises ``UserError`` where the bytes are no text.
+    """
     try:
         text = file.readline(characters) if line else file.read(characters)
     except UnicodeDecodeError as error:
