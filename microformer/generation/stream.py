@@ -40,6 +40,7 @@ class Stream:
         self._rest = ""
         self._started = False
         self._changed = threading.Condition()
+        self._ended = threading.Event()  # whoever only waits for the end is not woken by every token
 
     @classmethod
     def looked_up(cls, prompt: str, text: str, note: str) -> "Stream":
@@ -66,8 +67,7 @@ class Stream:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is done, at most ``timeout`` seconds; says whether it is. Never call it from a job."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self.done, timeout)
+        return self._ended.wait(timeout)
 
     def result(self, timeout: float | None = None) -> str:
         """The whole text once it is done. Raises ``UserError`` when it failed or did not end in ``timeout`` seconds."""
@@ -112,4 +112,5 @@ class Stream:
         if not self.done:
             self.error, self._rest = error, rest
             self.stop_reason = reason
+            self._ended.set()
             self._changed.notify_all()

@@ -32,7 +32,7 @@ class Attention(nn.Module):
 
     def heads(self, hidden: Tensor, places: Places, cache: KVCache | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, and the keys and values that they meet. *Shape:* (batch, heads, seq or keys, head_dim) each."""
-        heads = self.qkv(hidden).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B, H + 2 KV, T, hd)
+        heads = self.qkv(hidden).view(*hidden.shape[:2], -1, self.head_dim).transpose(1, 2)  # (B, H + 2 KV, T, hd)
         query, key, value = heads.split([self.n_heads, self.kv_heads, self.kv_heads], dim=1)
         if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)

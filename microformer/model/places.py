@@ -87,6 +87,16 @@ def score_mask(config: ModelConfig, rows: int, seq: int, dtype: torch.dtype) -> 
     return flat(mask.to(dtype), rows, mask.shape[1])
 
 
+@functools.lru_cache(maxsize=8)
+def newest_row(n_heads: int, longest: int, device: torch.device) -> Tensor:
+    """What ALiBi adds to the scores of a text's last token; kept, because each token written needs the end of it.
+
+    *Shape:* (1, heads, 1, longest).
+    """
+    distance = torch.arange(longest - 1, -1, -1, device=device)
+    return -alibi_slopes(n_heads).to(device)[None, :, None, None] * distance
+
+
 def flat(mask: Tensor, rows: int, heads: int) -> Tensor:
     """*Shape:* (batch or 1, heads or 1, seq or 1, keys) -> (rows x heads or 1, seq or 1, keys)."""
     if mask.shape[0] == mask.shape[1] == 1:

@@ -11,7 +11,7 @@ from microformer.model.config import ModelConfig
 from microformer.model.dropout import drawn_again, dropout
 from microformer.model.memory import Memory
 from microformer.model.norms import make_norm
-from microformer.model.places import LONGEST_PLAIN, Encoded, Places, across, all_of, flat, score_mask, sight
+from microformer.model.places import LONGEST_PLAIN, Encoded, Places, across, all_of, flat, newest_row, score_mask, sight
 from microformer.model.positions import alibi_slopes, rotary_table, sinusoidal_table
 from microformer.model.rolling import RollingCache
 
@@ -144,12 +144,15 @@ class Stack(nn.Module):
         """What is added to attention scores, or ``None`` where plain causality (or nothing) says it all."""
         simple = cache is None or (cache.uniform and (seq == 1 or cache.lengths[0] == 0))
         longest = seq if cache is None else max(cache.lengths) + seq
-        if self.config.position != "alibi" and (self.config.window or longest) >= longest:
+        whole = (self.config.window or longest) >= longest
+        if self.config.position != "alibi" and whole:
             if lengths is not None:
                 return all_of(lengths, seq)
             if simple:
                 return None
         device = next(self.blocks[0].parameters()).device
+        if simple and whole and seq == 1 and cache is not None:
+            return newest_row(self.config.n_heads, self.config.max_seq_len, device)[..., -longest:]
         queries = torch.arange(seq, device=device)[None] if cache is None else cache.positions(seq, device)  # (B, T)
         keys = torch.arange(longest, device=device)[None]
         slopes = self.position_table if self.config.position == "alibi" else None
