@@ -5,8 +5,8 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,24 +41,25 @@ def check_new_file(path: Path, example: str) -> None:
         raise UserError(f"There is no folder {path.parent}; make it first, or choose another place.")
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file beside its place, sync it, and put it there in one move."""
+def write_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Write a file beside its place, sync it, and put it there in one move. A ``private`` one is its owner's alone."""
+    beside = _beside(path)
     with disk_errors(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).replace(path)
+            beside.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
             raise
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
     """Write UTF-8 text whole or not at all."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), private=private)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -131,17 +132,17 @@ def directory_written_whole(path: Path) -> Iterator[Path]:
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        beside = _beside(path)
+        beside.mkdir()
         try:
             yield beside
             for file in beside.rglob("*"):
                 if file.is_file():
                     _sync(file)
             _sync(beside)
-            beside.chmod(0o755)
             if path.exists():
-                old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-                path.rename(old / "old")
+                old = _beside(path)
+                path.rename(old)
                 beside.rename(path)
                 shutil.rmtree(old, ignore_errors=True)
             else:
@@ -163,6 +164,11 @@ def free_bytes(path: Path) -> int:
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
+
+
+def _beside(path: Path) -> Path:
+    """A place of its own in the same folder. ``tempfile`` would hide what is made there from everybody else."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}")
 
 
 def _sync(path: Path) -> None:

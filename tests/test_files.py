@@ -1,11 +1,20 @@
 """Files appear whole or not at all."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from microformer.errors import UserError
-from microformer.files import append_json_line, directory_written_whole, read_json, read_json_lines, write_json
+from microformer.files import (
+    append_json_line,
+    directory_written_whole,
+    read_json,
+    read_json_lines,
+    write_json,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -59,3 +68,16 @@ def test_what_is_not_json_is_refused_in_words(tmp_path: Path, text: str) -> None
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(UserError, match=r"a\.json is not valid JSON"):
         read_json(tmp_path / "a.json")
+
+
+def test_who_may_read_a_file_or_folder_is_what_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "shared", "1")
+        write_text(tmp_path / "own", "1", private=True)
+        with directory_written_whole(tmp_path / "folder") as beside:
+            (beside / "file").write_text("1")
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {"shared": 0o640, "own": 0o600, "folder": 0o750}

@@ -104,15 +104,8 @@ def run_steps(
     job.model.train()
     while budget.done(progress.step, progress.seconds, reserve) < 1:
         done = budget.done(progress.step, progress.seconds, reserve)
-        factor = learning_rate_factor(
-            training.schedule,
-            done=done,
-            step=progress.step + 1,
-            warmup_steps=budget.warmup(training.warmup_steps),
-            floor=training.min_learning_rate,
-        )
-        short = done < training.short_share and job.task.name in WINDOWED
-        loss, norm = take_step(job, factor, short=short)
+        factor = rate_factor(job, done)
+        loss, norm = take_step(job, factor, short=done < training.short_share and job.task.name in WINDOWED)
         metrics.add(loss)
         seconds, asked = job.runtime.agree(clock() - began, stopping.is_set() or job.run.stop_requested())
         progress.advance(job.tokens_per_step, seconds)
@@ -129,12 +122,7 @@ def run_steps(
             row |= judged
             val_loss = judged["val_loss"]
             saving = saving or better or job.tired
-        layers = {"grad_norm_by_layer": gradient_by_layer(job, row["grad_norm"])} if judging else {}
-        job.run.append_metrics(row | layers)
-        job.log.row(row)
-        if judging:
-            report(describe(row, job))
-            write_sample(job)
+        tell(job, row, report, judged=judging)
         if saving:
             save(job)
             save_due.done(progress.step, progress.seconds)
@@ -146,6 +134,28 @@ def run_steps(
         progress.seconds, _ = job.runtime.agree(clock() - began, asked)
         metrics.restart_clock()
     return "finished", closing_words(job, val_loss)
+
+
+def rate_factor(job: Job, done: float) -> float:
+    """What the learning rates are multiplied by in the next step, at this share of the run."""
+    training = job.training
+    return learning_rate_factor(
+        training.schedule,
+        done=done,
+        step=job.progress.step + 1,
+        warmup_steps=job.budget.warmup(training.warmup_steps),
+        floor=training.min_learning_rate,
+    )
+
+
+def tell(job: Job, row: dict[str, Any], report: Callable[[str], None], *, judged: bool) -> None:
+    """Write a row where people and tools look for it; one with an evaluation (``judged``) with a sample beside it."""
+    layers = {"grad_norm_by_layer": gradient_by_layer(job, row["grad_norm"])} if judged else {}
+    job.run.append_metrics(row | layers)
+    job.log.row(row)
+    if judged:
+        report(describe(row, job))
+        write_sample(job)
 
 
 def take_step(job: Job, factor: float, *, short: bool = False) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,6 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -253,52 +252,3 @@ def test_a_second_trainer_is_refused(dataset: Path, tmp_path: Path, make_run_con
         with pytest.raises(UserError, match="Another trainer"), Run(run.path).lock(patience=0.0):
             refused.set()
     assert not refused.is_set() and not run.alive()
-
-
-REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"batch_size": 4, "gradient_accumulation": 3}, "must be a multiple"),
-    ({"precision": "fp16"}, "fp16"),
-]
-
-
-@pytest.mark.parametrize(("changes", "words"), REFUSED)
-def test_what_cannot_work_is_refused_in_a_sentence(
-    dataset: Path, tmp_path: Path, make_run_config: Make, changes: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(UserError, match=words):
-        train(make_run_config(**changes), dataset, tmp_path / "run", report=quiet)
-    assert not Run(tmp_path / "run").exists()
-
-
-def test_a_run_that_is_there_is_not_overwritten(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
-    train(make_run_config(max_steps=1), dataset, tmp_path / "run", report=quiet)
-    with pytest.raises(UserError, match="already a run"):
-        train(make_run_config(max_steps=1), dataset, tmp_path / "run", report=quiet)
-
-
-def test_a_context_longer_than_the_text_is_refused(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
-    config = make_run_config()
-    config = dataclasses.replace(config, model=dataclasses.replace(config.model, max_seq_len=60_000))
-    with pytest.raises(UserError, match="max_seq_len"):
-        train(config, dataset, tmp_path / "run", report=quiet)
-
-
-def test_a_model_too_large_for_the_disk_is_refused(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
-    config = make_run_config()
-    huge = dataclasses.replace(config.model, d_model=8192, n_layers=128)
-    with pytest.raises(UserError, match="MB free"):
-        train(dataclasses.replace(config, model=huge), dataset, tmp_path / "run", report=quiet)
-
-
-def test_resume_with_another_model_is_refused(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
-    config = make_run_config(max_steps=1)
-    train(config, dataset, tmp_path / "run", report=quiet)
-    wider = dataclasses.replace(config, model=dataclasses.replace(config.model, n_layers=3))
-    with pytest.raises(UserError, match=r"model\.n_layers is 3"):
-        train(wider, dataset, tmp_path / "run", resume=True, report=quiet)
-
-
-def test_resume_with_another_optimizer_is_refused(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
-    train(make_run_config(max_steps=1), dataset, tmp_path / "run", report=quiet)
-    with pytest.raises(UserError, match="another optimizer"):
-        train(make_run_config(optimizer="adamw"), dataset, tmp_path / "run", resume=True, report=quiet)

@@ -6,8 +6,12 @@ import pytest
 
 from microformer.data.prepare import prepare
 from microformer.errors import UserError
+from microformer.model.profile import parameters_by_part
 from microformer.training.loop import train
+from microformer.training.run_directory import Run
 from microformer.ui.actions import plans, preparing, sample
+from microformer.ui.actions import train as starting
+from microformer.ui.actions.looks import look
 from microformer.ui.actions.preparing import TextChoice
 from microformer.ui.prediction import prediction_html
 from microformer.ui.workspace import Visitor, Workspace, new_secret
@@ -44,6 +48,7 @@ def test_a_run_on_rows_learns_what_they_are_for_and_can_be_tried(
     train(plan.config, path, directory, report=lambda line: None)
     found = sample.predicted(workspace, visitor, run, "best", "Where is it?")
     workspace.close()
+    assert plan.parameters == sum(parameters_by_part(Run(directory).config().model).values())
     assert found is not None
     shown = prediction_html(found)
     if task == "classification":
@@ -52,6 +57,17 @@ def test_a_run_on_rows_learns_what_they_are_for_and_can_be_tried(
         assert f"{found['value']:.4g}" in shown
     else:
         assert len(found["candidates"]) == sample.BEAMS == shown.count("<tr>")
+
+
+def test_an_epoch_of_rows_is_as_long_as_they_are(workspace: Workspace, visitor: Visitor, tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text(ROWS["classification"])
+    data, path = workspace.datasets.create(visitor, "Rows")
+    prepare([table], "char", path)
+    model, training = settings(max_steps=None, max_epochs=2)
+    run = starting.start(workspace, visitor, data, "tiny", "A run", model, training)
+    now = look(workspace, workspace.runs.item(run, visitor))
+    assert now.steps == plans.plan(workspace, visitor, data, "tiny", model, training).steps == 108  # all rows, twice
 
 
 def test_what_people_and_models_wrote_is_escaped() -> None:

@@ -16,6 +16,7 @@ from microformer.training import coach
 from microformer.training.config import RunConfig
 from microformer.training.progress import Budget
 from microformer.training.run_directory import CONFIG, METRICS, Run, Status
+from microformer.ui.actions.plans import tokens_of_row
 from microformer.ui.workspace import Item, Visitor, Workspace
 
 TAIL_BYTES = 512_000
@@ -100,13 +101,11 @@ def _budget(item: Item, config: RunConfig | None) -> Budget | None:
     """How long a run is, as far as its configuration and its dataset tell."""
     if config is None:
         return None
-    tokens = 0
-    if config.training.max_epochs is not None:
-        info = read_info(item)
-        if info is None:
-            return None
-        tokens = info.train_tokens
-    return Budget.of(config.training, tokens, config.training.batch_size * config.model.max_seq_len)
+    info = None if config.training.max_epochs is None else read_info(item)
+    if config.training.max_epochs is not None and info is None:
+        return None
+    tokens = info.train_tokens if info else 0
+    return Budget.of(config.training, tokens, config.training.batch_size * tokens_of_row(info, config))
 
 
 @lru_cache(maxsize=100)

@@ -1,9 +1,7 @@
 """What a run will be, before it starts: its configuration, its size and parts, memory, time, and the command for it."""
 
-import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 from microformer.data.info import DatasetInfo
@@ -13,6 +11,7 @@ from microformer.presets import BUDGETS, Preset, presets
 from microformer.training.config import RunConfig
 from microformer.training.fabric import wanted
 from microformer.training.progress import Budget
+from microformer.ui.actions.command_line import command_line
 from microformer.ui.actions.words import duration
 from microformer.ui.workspace import Visitor, Workspace
 
@@ -70,7 +69,8 @@ def plan(
     vocabulary = info.vocab_size if info else TALES_VOCABULARY
     config = configuration(*suited(base, info, model, training), vocabulary, base.about)
     _check_size(workspace, config)
-    cost = profile(config.model, batch_size=-(-config.training.batch_size // config.training.gradient_accumulation))
+    rows = -(-config.training.batch_size // config.training.gradient_accumulation)
+    cost = profile(replace(config.model, outputs=numbers_told(info, config)), batch_size=rows)
     text_tokens = info.train_tokens if info else TALES_MEGABYTES * 900_000
     per_step = config.training.batch_size * tokens_of_row(info, config)
     steps = Budget.of(config.training, text_tokens, per_step).steps
@@ -86,7 +86,7 @@ def plan(
         seconds=seconds_for(workspace, config, steps) if measure else None,
         measured=measure,
         text_tokens=text_tokens,
-        command=command_line(workspace, base, config, dataset if info else None),
+        command=command_line(workspace, base, config, dataset if info else None, tales_megabytes=TALES_MEGABYTES),
     )
 
 
@@ -110,9 +110,21 @@ def suited(
 def tokens_of_row(info: DatasetInfo | None, config: RunConfig) -> float:
     """How many tokens the model learns from at once: its context, or what a row of labelled or paired data has."""
     context = config.model.max_seq_len
-    if info is None or info.kind == "text" or config.task.endswith("language_modelling"):
+    if info is None or _reads_windows(info, config):
         return context
     return min(context, info.train_tokens / max(1.0, 0.9 * info.documents))
+
+
+def numbers_told(info: DatasetInfo | None, config: RunConfig) -> int:
+    """How many numbers the model will tell about a whole text, as its dataset says: see ``ModelConfig.outputs``."""
+    if info is None or _reads_windows(info, config):
+        return 0
+    return {"labelled": len(info.labels), "valued": 1}.get(info.kind, 0)
+
+
+def _reads_windows(info: DatasetInfo, config: RunConfig) -> bool:
+    """Whether what is learned is running text, not rows."""
+    return info.kind == "text" or config.task.endswith("language_modelling")
 
 
 def configuration(model: Mapping[str, Any], training: Mapping[str, Any], vocab_size: int, about: str = "") -> RunConfig:
@@ -151,28 +163,6 @@ def preset_named(name: Any) -> Preset:
     if found is None:
         raise UserError(f"There is no preset {name!r}; choose one of {', '.join(one.name for one in offered())}.")
     return found
-
-
-def command_line(workspace: Workspace, base: Preset, config: RunConfig, dataset: str | None) -> str:
-    """The command that does the same as the Start button, with only what differs from the preset."""
-    # A visitor of somebody else's machine learns nothing of its folders.
-    home = "workspace" if workspace.hosted else _short_path(workspace.home)
-    data = f"{home}/datasets/{dataset or 'tales'}"
-    words = ["python -m microformer train", f"--config presets/{base.path.name}", f"--data {data}", "--out RUN"]
-    if config.task != base.config.task:
-        words.append(f"--task {config.task}")
-    for part, before, now in (
-        ("model", asdict(base.config.model), asdict(config.model)),
-        ("training", asdict(base.config.training), asdict(config.training)),
-    ):
-        for name, value in now.items():
-            if value != before[name] and name != "vocab_size":
-                words.append(f"--{part}.{name} {_argument(value)}")
-    line = " ".join(words)
-    if dataset is None:
-        made = f"python -m microformer prepare --source tales --size {TALES_MEGABYTES}MB --tokenizer char --out {data}"
-        return f"{made}\n{line}"
-    return line
 
 
 def seconds_for(workspace: Workspace, config: RunConfig, steps: int | None) -> float | None:
@@ -238,19 +228,3 @@ def _info(workspace: Workspace, visitor: Visitor, dataset: Any) -> DatasetInfo |
     if not dataset:
         raise UserError("No dataset is chosen; pick one, or prepare one on the Data tab.")
     return DatasetInfo.read(workspace.datasets.get(dataset, visitor))
-
-
-def _argument(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return shlex.quote(value)
-    return repr(value)
-
-
-def _short_path(path: Path) -> str:
-    """A path as one would type it: relative where it is below the current directory."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

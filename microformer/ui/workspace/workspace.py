@@ -100,9 +100,7 @@ class Workspace:
         path = self.home / ".key"
         if path.exists():
             return files.read_text(path, 1000).strip()
-        files.write_text(path, secrets.token_hex(16))
-        with contextlib.suppress(OSError):
-            path.chmod(0o600)
+        files.write_text(path, secrets.token_hex(16), private=True)
         return self.app_secret()
 
     def uploads(self) -> Path:
