@@ -1,6 +1,8 @@
 """Where a step's arithmetic happens. The loop knows devices, precision and other processes only through ``Runtime``."""
 
 import copy
+import functools
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,6 +84,10 @@ class PlainRuntime:
         self.weights: list[Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
         self.learning: list[Tensor] = [weight for weight in self.copy.parameters() if weight.requires_grad]
         self.lanes = torch.get_num_threads() if device.type == "cpu" else 1
+        self._here = threading.local()
+        self.sparing = self.copy.recompute and device.type == "cpu"  # a backward pass stays in its thread only there
+        for place, weight in enumerate(self.learning if self.sparing else ()):
+            weight.register_hook(functools.partial(self._take, place))
 
     @threads(1)
     def learn(self, task: Task, batch: Batch, *, parts: int, seed: int) -> Tensor:
@@ -100,7 +106,9 @@ class PlainRuntime:
 
         found = side_by_side(follow, lanes)
         for weight, *gradients in zip(self.weights, *(gradients for _, gradients in found), strict=True):
-            weight.grad = sum(gradients[1:], start=gradients[0])
+            for one in gradients[1:]:
+                gradients[0].add_(one)
+            weight.grad = gradients[0]
         return sum((loss for loss, _ in found[1:]), start=found[0][0])
 
     def _follow(
@@ -114,14 +122,31 @@ class PlainRuntime:
             chance.manual_seed(seed * 4099 + index)
             with chance_from(chance):
                 loss = task.loss(self.forward, piece.to(self.device)) * (piece.predictions / predictions)
+            self._here.gradients = gradients
             found: list[Tensor | None] = list(torch.autograd.grad(loss, self.learning, allow_unused=True))
-            for place, (weight, before) in enumerate(zip(self.weights, gradients, strict=True)):
+            self._here.gradients = None
+            for place in range(0 if self.sparing else len(found)):
                 one, found[place] = found[place], None  # let go of at once: a large model's take as much as its weights
                 if one is not None:
-                    gradients[place] = one.to(weight.dtype, copy=True) if before is None else before.add_(one)
+                    self._add(gradients, place, one)
             total += loss.detach()
         kept = zip(self.weights, gradients, strict=True)
         return total, [torch.zeros_like(weight) if one is None else one for weight, one in kept]
+
+    def _add(self, gradients: list[Tensor | None], place: int, one: Tensor) -> None:
+        before = gradients[place]
+        gradients[place] = one.to(self.weights[place].dtype, copy=True) if before is None else before.add_(one)
+
+    def _take(self, place: int, gradient: Tensor) -> Tensor:
+        """Add a weight's gradient as soon as it is known, and leave nothing of it behind.
+
+        Where activations are computed again, all gradients at once would take much of what that saves.
+        """
+        gradients = getattr(self._here, "gradients", None)
+        if gradients is None:
+            return gradient  # somebody else's backward pass
+        self._add(gradients, place, gradient)
+        return gradient.new_zeros(()).expand_as(gradient)
 
     @torch.no_grad()
     def quick_model(self) -> Transformer:
