@@ -17,6 +17,9 @@ from microformer.generation.threads import threads
 
 T = TypeVar("T")
 
+WORTH_SHARING = 2.5e7
+"""Weights times tokens of a step from which a second lane was measured to help; below, one is up to twice as fast."""
+
 # Of glibc's mallopt: from how many bytes an allocation is mapped anew, what is kept at the end of a heap, how it grows.
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD = -3, -1, -2
 
@@ -26,6 +29,11 @@ def side_by_side(work: Callable[[int], T], lanes: int) -> list[T]:
     with threads(1):
         others = [_pool(lanes - 1).submit(work, lane) for lane in range(1, lanes)]
         return [work(0), *(other.result() for other in others)]
+
+
+def worth_sharing(work: float) -> bool:
+    """Whether a step whose weights times tokens are ``work`` is done sooner in several lanes."""
+    return work >= WORTH_SHARING
 
 
 @functools.cache

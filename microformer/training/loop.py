@@ -62,7 +62,7 @@ def train(
     with directory.lock(), stop_signals() as stopping:
         job = set_up(config, dataset, directory, resume=resume, init=init, report=report)
         try:
-            directory.write_status("running", job.progress.step)
+            directory.write_status("running", job.progress.step, job.how)
             state, message = run_steps(job, stopping, clock, report)
         except Diverged as error:
             state, message = "diverged", str(error)
@@ -126,7 +126,7 @@ def run_steps(
         if saving:
             save(job)
             save_due.done(progress.step, progress.seconds)
-            job.run.write_status("running", progress.step)
+            job.run.write_status("running", progress.step, job.how)
         if asked and not over:
             return "stopped", f"Stopped at step {progress.step}; resume goes on from there."
         if job.tired:

@@ -19,6 +19,9 @@ Named = dict[str, nn.Parameter]
 TOGETHER = 2**22
 """Numbers of matrices that Muon stacks: beyond, stacking saves no time, and each of them is needed six times."""
 
+FEW = 50_000
+"""Weights that one lane has stepped over before another is awake."""
+
 TOWARDS_ONE = ((8.1879, -23.8054, 17.5212), (3.8292, -2.7857, 0.5342), (2.4795, -1.6071, 0.3218))
 """Polynomials a x + b x^3 + c x^5 that one after the other bring all of 0.01 to 1 between 0.72 and 1.28.
 
@@ -235,8 +238,10 @@ def make_optimizer(model: nn.Module, config: TrainConfig, *, arithmetic: torch.d
 
 
 def lanes_for(parameters: Named) -> int:
-    """In how many lanes a step over these is done: one for each of PyTorch's threads on a CPU."""
-    return torch.get_num_threads() if all(weight.device.type == "cpu" for weight in parameters.values()) else 1
+    """In how many lanes a step over these is done: one for each of PyTorch's threads on a CPU, unless they are few."""
+    numbers = sum(weight.numel() for weight in parameters.values())
+    on_cpu = all(weight.device.type == "cpu" for weight in parameters.values())
+    return torch.get_num_threads() if on_cpu and numbers >= FEW else 1
 
 
 def _gradients(weights: list[Tensor]) -> list[Tensor]:

@@ -1,9 +1,7 @@
-"""What a configuration comes to on a dataset and a machine: the model's shape, the task, and what ``auto`` means."""
+"""What a configuration comes to on a dataset: the model's shape and the task, or why it cannot be."""
 
 import dataclasses
 from pathlib import Path
-
-import torch
 
 from microformer import checkpoint
 from microformer.adapters.lora import merged
@@ -17,7 +15,6 @@ from microformer.model.transformer import Transformer
 from microformer.tasks import choose_task
 from microformer.training import fabric
 from microformer.training.config import RunConfig
-from microformer.training.precision import choose_precision
 from microformer.training.run_directory import TOKENIZER, Run
 
 FREE_BYTES = 50 * 2**20
@@ -111,24 +108,3 @@ def resolve_task(config: RunConfig, shape: ModelConfig, dataset: Dataset) -> tup
     chosen = choose_task(config.task, shape, dataset)
     config = dataclasses.replace(config, **dataclasses.asdict(chosen))
     return config, dataclasses.replace(shape, outputs=chosen.outputs)
-
-
-def resolve_auto(config: RunConfig, run: Run, device: torch.device) -> tuple[RunConfig, str]:
-    """What ``auto`` means here, and how it is trained in words. A resumed run keeps what was chosen at its start."""
-    training = config.training
-    if run.exists():
-        before = run.config().training
-        precision = before.precision if training.precision == "auto" else training.precision
-        compiled = before.compile if training.compile == "auto" else training.compile
-        training = dataclasses.replace(training, precision=precision, compile=compiled)
-    precision, why = choose_precision(
-        training.precision, device, tokens=training.batch_size * config.model.max_seq_len, width=config.model.d_model
-    )
-    # Compiled, steps were measured to take 6 to 24 % less time on a CPU, the less the larger the model, after half a
-    # minute of compiling for each shape of a piece: a run must last ten minutes to gain anything from it.
-    compiled = "off" if training.compile == "auto" else training.compile
-    count = torch.get_num_threads()
-    threads = "" if device.type == "cuda" else f" with {count} thread{'s' if count > 1 else ''}"
-    how = f"on {device.type}{threads}; precision {why}; compile {compiled}."
-    training = dataclasses.replace(training, precision=precision, compile=compiled)
-    return dataclasses.replace(config, training=training), how

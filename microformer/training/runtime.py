@@ -16,7 +16,7 @@ from microformer.generation.threads import threads
 from microformer.model.dropout import chance_from
 from microformer.model.transformer import Transformer
 from microformer.tasks import Batch, Task
-from microformer.training.lanes import side_by_side
+from microformer.training.lanes import side_by_side, worth_sharing
 from microformer.training.optimizers import Optimizer
 
 PIECE_NUMBERS = 2**18
@@ -84,6 +84,7 @@ class PlainRuntime:
         self.weights: list[Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
         self.learning: list[Tensor] = [weight for weight in self.copy.parameters() if weight.requires_grad]
         self.lanes = torch.get_num_threads() if device.type == "cpu" else 1
+        self.numbers = sum(weight.numel() for weight in self.weights)
         self._here = threading.local()
         self.sparing = self.copy.recompute and device.type == "cpu"  # a backward pass stays in its thread only there
         for place, weight in enumerate(self.learning if self.sparing else ()):
@@ -94,7 +95,8 @@ class PlainRuntime:
         self.quick_model()
         for weight in self.weights:
             weight.grad = None  # makes room
-        lanes = min(self.lanes, len(batch))
+        sharing = worth_sharing(self.numbers * batch.positions * len(batch))
+        lanes = min(self.lanes, len(batch)) if sharing else 1
         if self.device.type == "cpu":
             rows = piece_rows(self.model.config.d_model, batch.positions)
             parts = max(parts, lanes * -(-len(batch) // (lanes * rows)))

@@ -18,13 +18,14 @@ from microformer.errors import UserError
 from microformer.model.transformer import NEVER_SEEN, Transformer
 from microformer.tasks import Extent, Task, choose_task, make_task, possible_tokens
 from microformer.training import fabric
+from microformer.training.auto import resolve_auto
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.estimate import check_memory
 from microformer.training.lanes import keep_memory
 from microformer.training.loggers import Log
 from microformer.training.optimizers import Optimizer, make_optimizer
 from microformer.training.progress import Budget, Progress
-from microformer.training.resolve import refuse_what_cannot_work, resolve_auto, resolve_model
+from microformer.training.resolve import refuse_what_cannot_work, resolve_model
 from microformer.training.run_directory import Run
 from microformer.training.runtime import PlainRuntime, Runtime, find_device
 
@@ -46,6 +47,8 @@ class Job:
     progress: Progress
     budget: Budget
     log: Log
+    how: str = ""
+    """In a sentence, how it is trained."""
 
     @property
     def training(self) -> TrainConfig:
@@ -86,10 +89,11 @@ def set_up(
     check_memory(config, device)
     if fabric.wanted(config.training):
         config = dataclasses.replace(config, training=fabric.agreed(config.training))
-    config, how = resolve_auto(config, run, device)
+    about = Budget.of(config.training, len(dataset.train), config.training.batch_size * config.model.max_seq_len)
+    config, how = resolve_auto(config, run, device, about)
     together = fabric.launch(config.training) if fabric.wanted(config.training) else None
     model = start_model(config, dataset, given)
-    report(f"{_parameters(model)} {how}")
+    report(f"{_parameters(model)}. {how}")
     chosen = choose_task(config.task, config.model, dataset)
     task = make_task(chosen, possible_tokens(model.logit_bias))
     if resumed_from is not None:
@@ -110,7 +114,7 @@ def set_up(
     extent = task.extent(dataset, "train", config.model.max_seq_len)
     budget = Budget.of(config.training, extent.total, config.training.batch_size * extent.tokens)
     _tell_of_cut_rows(dataset, config, report)
-    return Job(run, config, dataset, task, runtime, model, optimizer, progress, budget, log)
+    return Job(run, config, dataset, task, runtime, model, optimizer, progress, budget, log, how)
 
 
 def _tell_of_cut_rows(dataset: Dataset, config: RunConfig, report: Callable[[str], None]) -> None:
@@ -161,7 +165,7 @@ def _parameters(model: Transformer) -> str:
     """How many parameters a model has, and how many of them learn, in words."""
     total = sum(weight.numel() for weight in model.parameters())
     learning = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    some = "" if learning == total else f", of which {learning:,} learn ({learning / total:.1%}),"
+    some = "" if learning == total else f", of which {learning:,} learn ({learning / total:.1%})"
     return f"{total / 1e6:.2f} million parameters{some}"
 
 
