@@ -12,13 +12,13 @@ _here = threading.local()
 
 
 @contextlib.contextmanager
-def chance_from(generator: torch.Generator) -> Iterator[None]:
-    """Inside, and in this thread only, ``dropout`` draws from ``generator`` (of the CPU)."""
-    _here.generator = generator
+def chance_from(generator: torch.Generator, strength: float = 1.0) -> Iterator[None]:
+    """Inside, and in this thread only, ``dropout`` draws from ``generator`` and drops ``strength`` times as much."""
+    _here.generator, _here.strength = generator, strength
     try:
         yield
     finally:
-        _here.generator = None
+        _here.generator, _here.strength = None, 1.0
 
 
 def drawn_again() -> tuple[contextlib.AbstractContextManager[None], contextlib.AbstractContextManager[None]]:
@@ -28,7 +28,7 @@ def drawn_again() -> tuple[contextlib.AbstractContextManager[None], contextlib.A
         return contextlib.nullcontext(), contextlib.nullcontext()
     again = torch.Generator()
     again.set_state(generator.get_state())
-    return contextlib.nullcontext(), chance_from(again)
+    return contextlib.nullcontext(), chance_from(again, _here.strength)
 
 
 def dropout(hidden: Tensor, share: float) -> Tensor:
@@ -38,6 +38,7 @@ def dropout(hidden: Tensor, share: float) -> Tensor:
     so that the share is rounded to 256ths.
     """
     generator = None if torch.compiler.is_compiling() else getattr(_here, "generator", None)
+    share *= getattr(_here, "strength", 1.0)
     if generator is None or hidden.device.type != "cpu":
         return F.dropout(hidden, share)
     size, out_of_256 = hidden.numel(), round(share * 256)

@@ -101,7 +101,7 @@ def where_in_words(config: RunConfig, device: torch.device) -> str:
     return f"{lanes} threads side by side" if lanes > 1 else "1 thread"
 
 
-def home_of(run: Path) -> Path:
-    """Where a run's measurements are remembered: in its workspace (``home/runs/ID``), or else beside it."""
-    folder = run.resolve().parent
-    return folder.parent if folder.name == "runs" else folder
+def home_of(path: Path) -> Path:
+    """Where measurements for a run or a dataset are remembered: in its workspace (``home/runs/ID``), or beside it."""
+    folder = path.resolve().parent
+    return folder.parent if folder.name in ("runs", "datasets") else folder

@@ -45,6 +45,7 @@ class TrainConfig:
         minimum=0,
         maximum=1,
     )
+    anneal_dropout: bool = setting(False, "Let dropout fall to 0 over the run, in a straight line.")
     recompute: bool = setting(
         False, "Keep less of the forward pass and compute it again in the backward one: less memory, more time."
     )

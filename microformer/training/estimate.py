@@ -178,7 +178,9 @@ def _try(shape: ModelConfig, training: TrainConfig) -> float:
         best = min(best, time.perf_counter() - start)
         if time.perf_counter() - began > TRIAL_SECONDS / 2:
             break
-    start = time.perf_counter()
-    optimizer.step(1.0)
-    once = time.perf_counter() - start
+    once = float("inf")
+    for _ in range(2):  # the first makes room
+        start = time.perf_counter()
+        optimizer.step(1.0)
+        once = min(once, time.perf_counter() - start)
     return best / (rows * shape.max_seq_len) + once / (training.batch_size * shape.max_seq_len)

@@ -108,7 +108,7 @@ class FabricRuntime:
             self.module, self.own_optimizer.inner = fabric.setup(model, self.own_optimizer.inner)
         self._chance = torch.Generator(device=self.device)
 
-    def learn(self, task: Task, batch: Batch, *, parts: int, seed: int) -> Tensor:
+    def learn(self, task: Task, batch: Batch, *, parts: int, seed: int, dropout: float = 1.0) -> Tensor:
         for weight in self.module.parameters():
             weight.grad = None
         rank, size = self.fabric.global_rank, self.fabric.world_size
@@ -116,7 +116,10 @@ class FabricRuntime:
         for part, piece in enumerate(batch.share(rank, size).split(parts)):
             weight = size * piece.predictions / batch.predictions  # the processes' gradients are averaged
             self._chance.manual_seed((seed * 4099 + part) * size + rank)
-            with self.fabric.no_backward_sync(self.module, enabled=part < parts - 1), chance_from(self._chance):
+            with (
+                self.fabric.no_backward_sync(self.module, enabled=part < parts - 1),
+                chance_from(self._chance, dropout),
+            ):
                 loss = task.loss(self.module, piece.to(self.device)) * weight
                 self.fabric.backward(loss)
             total += loss.detach()

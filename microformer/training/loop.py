@@ -105,7 +105,8 @@ def run_steps(
     while budget.done(progress.step, progress.seconds, reserve) < 1:
         done = budget.done(progress.step, progress.seconds, reserve)
         factor = rate_factor(job, done)
-        loss, norm = take_step(job, factor, short=done < training.short_share and job.task.name in WINDOWED)
+        short = done < training.short_share and job.task.name in WINDOWED
+        loss, norm = take_step(job, factor, short=short, dropout=1 - done if training.anneal_dropout else 1.0)
         metrics.add(loss)
         seconds, asked = job.runtime.agree(clock() - began, stopping.is_set() or job.run.stop_requested())
         progress.advance(job.tokens_per_step, seconds)
@@ -158,18 +159,19 @@ def tell(job: Job, row: dict[str, Any], report: Callable[[str], None], *, judged
         write_sample(job)
 
 
-def take_step(job: Job, factor: float, *, short: bool = False) -> tuple[Tensor, Tensor]:
+def take_step(job: Job, factor: float, *, short: bool = False, dropout: float = 1.0) -> tuple[Tensor, Tensor]:
     """One optimizer step; returns the batch's loss and the norm of the gradient, still on the device.
 
-    A ``short`` one reads the same number of tokens in windows of half the context. Batches and dropout depend on
-    nothing but the seed and the step, which is what makes a resume exact.
+    It drops ``dropout`` times what the model's configuration says. A ``short`` one reads the same number of tokens in
+    windows of half the context. Batches and dropout depend on nothing but the seed and the step, which is what makes a
+    resume exact.
     """
     training, runtime, step = job.training, job.runtime, job.progress.step + 1
     seed = training.seed * 1_000_003 + step
     torch.manual_seed(seed)
     rows, context = (2 * training.batch_size, job.context // 2) if short else (training.batch_size, job.context)
     batch = job.task.batch(job.dataset, rows, context, training.seed, step)
-    loss = runtime.learn(job.task, batch, parts=training.gradient_accumulation, seed=seed)
+    loss = runtime.learn(job.task, batch, parts=training.gradient_accumulation, seed=seed, dropout=dropout)
     norm = runtime.clip(training.grad_clip)
     job.optimizer.step(factor)
     return loss, norm

@@ -38,6 +38,8 @@ def refuse_what_cannot_work(config: RunConfig, dataset: Dataset, run: Run, *, re
             f"batch_size is {config.training.batch_size} and gradient_accumulation is "
             f"{config.training.gradient_accumulation}, but batch_size must be a multiple of gradient_accumulation."
         )
+    if config.training.anneal_dropout and config.training.compile == "on":
+        raise UserError("Compiled code cannot change its dropout; set compile to off, or anneal_dropout to false.")
     if fabric.wanted(config.training):
         fabric.fabric_arguments(config.training)
     shape = dataclasses.replace(config.model, vocab_size=dataset.tokenizer.vocab_size)

@@ -35,10 +35,11 @@ class Runtime(Protocol):
         """An optimizer that comes with the runtime, where the weights are split among devices."""
         ...
 
-    def learn(self, task: Task, batch: Batch, *, parts: int, seed: int) -> Tensor:
+    def learn(self, task: Task, batch: Batch, *, parts: int, seed: int, dropout: float = 1.0) -> Tensor:
         """Leave the gradient of a batch's mean loss in the weights, and return that loss, still on the device.
 
-        The batch goes through the model in at least ``parts`` pieces. ``seed`` decides what dropout drops.
+        The batch goes through the model in at least ``parts`` pieces. ``seed`` decides what dropout drops, and
+        ``dropout`` how much of what the model's configuration says.
         """
         ...
 
@@ -91,7 +92,7 @@ class PlainRuntime:
             weight.register_hook(functools.partial(self._take, place))
 
     @threads(1)
-    def learn(self, task: Task, batch: Batch, *, parts: int, seed: int) -> Tensor:
+    def learn(self, task: Task, batch: Batch, *, parts: int, seed: int, dropout: float = 1.0) -> Tensor:
         self.quick_model()
         for weight in self.weights:
             weight.grad = None  # makes room
@@ -104,7 +105,7 @@ class PlainRuntime:
         predictions = batch.predictions
 
         def follow(lane: int) -> tuple[Tensor, list[Tensor]]:
-            return self._follow(task, pieces[lane::lanes], predictions, seed)
+            return self._follow(task, pieces[lane::lanes], predictions, seed, dropout)
 
         found = side_by_side(follow, lanes)
         for weight, *gradients in zip(self.weights, *(gradients for _, gradients in found), strict=True):
@@ -114,7 +115,7 @@ class PlainRuntime:
         return sum((loss for loss, _ in found[1:]), start=found[0][0])
 
     def _follow(
-        self, task: Task, pieces: Sequence[tuple[int, Batch]], predictions: int, seed: int
+        self, task: Task, pieces: Sequence[tuple[int, Batch]], predictions: int, seed: int, dropout: float
     ) -> tuple[Tensor, list[Tensor]]:
         """The part that some numbered pieces of a batch of ``predictions`` have in its mean loss and its gradient."""
         total = torch.zeros((), device=self.device)
@@ -122,7 +123,7 @@ class PlainRuntime:
         chance = torch.Generator()
         for index, piece in pieces:
             chance.manual_seed(seed * 4099 + index)
-            with chance_from(chance):
+            with chance_from(chance, dropout):
                 loss = task.loss(self.forward, piece.to(self.device)) * (piece.predictions / predictions)
             self._here.gradients = gradients
             found: list[Tensor | None] = list(torch.autograd.grad(loss, self.learning, allow_unused=True))

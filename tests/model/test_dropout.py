@@ -22,3 +22,10 @@ def test_other_random_numbers_are_left_as_they_were() -> None:
         dropout(torch.ones(10), 0.5)
     assert torch.equal(torch.rand(3), expected)
     assert dropout(torch.ones(10), 0.0).sum() == 10
+
+
+def test_strength_scales_the_share_that_is_dropped() -> None:
+    for strength in (0.0, 0.5):
+        with chance_from(torch.Generator().manual_seed(1), strength):
+            dropped = dropout(torch.ones(20_000), 0.5) == 0
+        assert float(dropped.float().mean()) == pytest.approx(0.5 * strength, abs=0.02)

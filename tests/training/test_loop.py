@@ -123,6 +123,25 @@ def test_windows_are_short_for_the_share_of_the_run_that_asks_for_it(
     assert weights(tmp_path / "parts") == weights(tmp_path / "run")
 
 
+def test_annealed_dropout_ends_as_none_and_resumes_to_the_same_bits(
+    dataset: Path, tmp_path: Path, make_run_config: Make
+) -> None:
+    config = make_run_config(dropout=0.9, anneal_dropout=True)
+    train(config, dataset, tmp_path / "whole", report=quiet)
+    train(make_run_config(dropout=0.9), dataset, tmp_path / "plain", report=quiet)
+    (annealed, *_, last), (plain, *_, noisy) = (Run(tmp_path / name).metrics()[0] for name in ("whole", "plain"))
+    assert annealed["loss"] == plain["loss"]  # all of it in the first step
+    assert last["loss"] < noisy["loss"]
+    interrupted(config, dataset, tmp_path / "parts", at=7)
+    train(config, dataset, tmp_path / "parts", resume=True, report=quiet)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+
+
+def test_compiled_code_cannot_anneal_dropout(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    with pytest.raises(UserError, match="anneal_dropout"):
+        train(make_run_config(anneal_dropout=True, compile="on"), dataset, tmp_path / "run", report=quiet)
+
+
 def test_accumulated_gradients_are_those_of_the_whole_batch(
     dataset: Path, tmp_path: Path, make_run_config: Make
 ) -> None:
