@@ -43,11 +43,10 @@ def check_new_file(path: Path, example: str) -> None:
 
 def write_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
     """Write a file beside its place, sync it, and put it there in one move. A ``private`` one is its owner's alone."""
-    beside = _beside(path)
+    beside, mode = _beside(path), 0o600 if private else 0o666
     with disk_errors(path):
         try:
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
-            with os.fdopen(handle, "wb") as file:
+            with open(beside, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
