@@ -8,19 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from microformer import checkpoint
 from microformer.adapters.quantize import quantized, weight_bytes
 from microformer.checkpoint import Loaded
 from microformer.generation.engine import Engine
 from microformer.generation.generate import generate
 from microformer.generation.prompt import prompt_ids
-from microformer.generation.sampling import Sampling
+from microformer.generation.sampling import Sampling, allowed
 from microformer.generation.speculative import speculate
 from microformer.model.config import BITS
 from microformer.model.transformer import Transformer
 
 STREAMS = 8
 REPEATS = 3
+COMPARED = 64
+"""Tokens over which a draft is compared with its target."""
 
 
 def bench_sample(
@@ -30,7 +34,8 @@ def bench_sample(
 
     One stream also with the weights in fewer bits and, given a ``draft`` run, by speculative decoding. Each is the
     median of three turns that alternate, so that a busy moment of the machine touches all. A text that ends by itself
-    is begun again with the next seed until ``tokens`` are written. Plain JSON values.
+    is begun again with the next seed until ``tokens`` are written. ``drafted_kept`` is the probability that the model
+    keeps a token of the draft. Plain JSON values.
     """
     loaded = checkpoint.load(run)
     smaller = [] if loaded.model.config.bits < 32 else [(bits, quantized(loaded.model, bits)) for bits in BITS[1:]]
@@ -44,9 +49,11 @@ def bench_sample(
         for bits, model in smaller:
             other = open_.enter_context(Engine(model, loaded.tokenizer))
             ways[f"{bits}_bits"] = functools.partial(_engine, other, prompt, tokens, 1)
+        agreement: dict[str, float] = {}
         if draft is not None:
             drafting = checkpoint.load(draft)
             ways["speculative"] = lambda: _speculative(loaded, drafting, prompt, tokens)
+            agreement = {"drafted_kept": round(_kept(loaded, drafting, prompt), 3)}
         speeds = {name: list[float]() for name in ways}
         for name, write in ways.items():
             if name != "reference":
@@ -68,6 +75,7 @@ def bench_sample(
         "streams_over_engine": round(several / one, 2),
         **{f"{name}_tokens_per_second": round(speed, 1) for name, speed in added.items()},
         **{f"{name}_over_engine": round(speed / one, 2) for name, speed in added.items()},
+        **agreement,
         **{f"{bits}_bits_times_smaller": _times_smaller(loaded.model, model) for bits, model in smaller},
     }
 
@@ -102,6 +110,19 @@ def _speculative(loaded: Loaded, draft: Loaded, prompt: str, tokens: int) -> int
         written += sum(1 for _ in speculate(loaded.model, draft.model, ids, sampling, end_id=loaded.tokenizer.end_id))
         seed += 1
     return written
+
+
+@torch.inference_mode()
+def _kept(loaded: Loaded, draft: Loaded, prompt: str) -> float:
+    """With what probability a drafted token is kept, on average over a text of the model's own (the share that the
+    two distributions have in common)."""
+    context = min(one.model.config.max_seq_len for one in (loaded, draft))
+    ids = prompt_ids(loaded.tokenizer, prompt)[: context // 2]
+    sampling = Sampling(max_tokens=min(COMPARED, context - len(ids)))
+    ids += [choice.id for choice in generate(loaded.model, ids, sampling, end_id=loaded.tokenizer.end_id)]
+    texts = [ids[:end] for end in range(1, len(ids) + 1)]
+    target, guess = (allowed(one.model(torch.tensor([ids]))[0], sampling, texts) for one in (loaded, draft))
+    return float(torch.minimum(target, guess).sum(-1).mean())
 
 
 def _engine(engine: Engine, prompt: str, tokens: int, streams: int) -> int:

@@ -20,4 +20,5 @@ def test_it_measures_the_engine_beside_the_reference(tmp_path: Path) -> None:
     assert figures["streams"] == STREAMS
     assert figures["8_bits_times_smaller"] > 1
     assert {"8_bits_over_engine", "4_bits_over_engine", "speculative_over_engine"} <= figures.keys()
+    assert figures["drafted_kept"] == 1  # it drafts for itself
     assert min(value for name, value in figures.items() if name.endswith("per_second")) > 0
