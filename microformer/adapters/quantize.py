@@ -97,7 +97,11 @@ class Int8Linear(PackedLinear):
 
 
 class Int8Table(Int8Linear):
-    """Token vectors that are looked up and, with tied weights, multiplied with as well."""
+    """Token vectors that are looked up and, with tied weights, multiplied with as well.
+
+    Not in 4 bits: the int4 kernel keeps them in an order of its own, from which no row can be looked up, so that a
+    table for both would be in memory twice, as large as this one.
+    """
 
     @property
     def weight(self) -> Tensor:
