@@ -27,9 +27,13 @@ class SessionMemory:
     @classmethod
     def blank(cls, config: ModelConfig, *, layers: Sequence[int], width: int, seed: int = 0) -> "SessionMemory":
         """A memory that changes nothing: ``down`` random, ``up`` zero."""
-        generator = torch.Generator().manual_seed(seed)
-        down = torch.randn(len(layers), config.d_model, width, generator=generator) * config.d_model**-0.5
+        down = cls._units(len(layers), config.d_model, width, seed=seed)
         return cls(tuple(layers), down, torch.zeros(len(layers), width, config.d_model))
+
+    @staticmethod
+    def _units(layers: int, d_model: int, width: int, *, seed: int) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randn(layers, d_model, width, generator=generator) * d_model**-0.5
 
     @property
     def is_blank(self) -> bool:
@@ -50,6 +54,15 @@ class SessionMemory:
         bias = bias.clone()
         bias[list(self.opened)] = 0.0
         return bias
+
+    def widened(self, width: int) -> "SessionMemory":
+        """The same memory with blank units beside its own, up to ``width``; they change nothing until trained."""
+        present = self.down.shape[2]
+        if width <= present:
+            return self
+        added = SessionMemory._units(len(self.layers), self.down.shape[1], width - present, seed=present)
+        down, up = torch.cat([self.down, added], 2), F.pad(self.up, (0, 0, 0, width - present))
+        return replace(self, down=down, up=up)
 
     def scaled(self, strength: float) -> "SessionMemory | None":
         """The memory at a strength between 0 (``None``: the base model itself) and 1 (as it was taught)."""

@@ -46,12 +46,14 @@ def run(values: dict[str, Any]) -> None:
     from microformer.teaching.lists import read_facts
     from microformer.teaching.session import Session
     from microformer.teaching.store import save_session
+    from microformer.teaching.teach import check_fits
 
     facts = read_facts(Path(values["facts"])) if "facts" in values else None
     text = read_text(Path(values["text"])) if "text" in values else None
     loaded = load(values["run"])
     old = open_sessions([values["session"]], loaded) if "session" in values else []
     session = old[0] if old else Session.blank(loaded)
+    check_fits(loaded, session)
     out = Path(values["out"])
     session = replace(session, name=session.name or out.stem)
     began = time.monotonic()

@@ -64,7 +64,7 @@ class Batch:
     """
 
     def __init__(self, model: Transformer, end_id: int) -> None:
-        if model.config.kind != "decoder" or model.config.outputs:
+        if not model.config.goes_on:
             raise UserError(NO_TEXTS)
         self.model = model
         self.end_id = end_id

@@ -188,6 +188,11 @@ class ModelConfig:
         return self.causal and not self.outputs
 
     @property
+    def goes_on(self) -> bool:
+        """Whether it goes on with a text by itself, without a source."""
+        return self.kind == "decoder" and not self.outputs
+
+    @property
     def rolls(self) -> bool:
         """Whether a text can go on past the context in constant memory: places count by distance, within a window."""
         return self.kind == "decoder" and self.window is not None and self.position in ("rotary", "alibi", "none")

@@ -121,7 +121,8 @@ class Training:
         self.ground, self.settings = ground, settings
         self.first = min(start.layers)
         scale = ground.scale(self.first)  # what an adapter reads and adds to is this large, in any model
-        down = start.down if bool(start.up.any()) else start.down / scale
+        blank = ~start.up.any(2)  # (layers, width): units that nothing was learnt with
+        down = torch.where(blank[:, None], start.down / scale, start.down)
         self.down, self.up = down.clone().requires_grad_(), start.up.clone().requires_grad_()
         self.memory = replace(start, down=self.down, up=self.up)
         rate = settings.later_rate + (settings.learning_rate - settings.later_rate) / (1 + held / FILLED_BY)

@@ -10,6 +10,8 @@ from microformer.model.config import ModelConfig
 from microformer.teaching.keys import key
 
 MAX_FACTS = 10_000
+PLACES_A_UNIT, WIDEST = 14, 1024
+"""A memory gets more units when its answers have more tokens than so many for each unit of a block, up to a width."""
 SPELLING = 1024
 """A vocabulary up to this size spells names, more or less letter by letter."""
 MAX_TEXT = 20_000
@@ -118,6 +120,12 @@ def blank_memory(config: ModelConfig, *, blocks: int | None = None) -> SessionMe
     widest, numbers = (192, 24576) if blocks == 1 else (128, 16384)
     width = max(16, min(widest, numbers // config.d_model))
     return SessionMemory.blank(config, layers=range(config.n_layers - blocks, config.n_layers), width=width)
+
+
+def roomy(memory: SessionMemory, places: int) -> SessionMemory:
+    """The memory with blank units added where ``places`` tokens of answers are more than its width can hold."""
+    needed = -(-places // (64 * PLACES_A_UNIT)) * 64
+    return memory.widened(min(needed, WIDEST))
 
 
 def session_blocks(config: ModelConfig) -> int:

@@ -13,7 +13,7 @@ from microformer.errors import UserError
 from microformer.teaching.examples import Example, examples_of, opened_tokens
 from microformer.teaching.ground import Ground, ground_of
 from microformer.teaching.lesson import Outcome, Step, attempt
-from microformer.teaching.session import Fact, Session, blank_memory, checked
+from microformer.teaching.session import Fact, Session, blank_memory, checked, roomy
 from microformer.teaching.settings import TeachSettings
 
 
@@ -84,7 +84,9 @@ def rebuild(loaded: Loaded, session: Session, settings: TeachSettings | None = N
 
 
 def check_fits(loaded: Loaded, session: Session) -> None:
-    """Raise ``UserError`` when the session was taught on another model or tokenizer."""
+    """Raise ``UserError`` when the session was taught on another model or tokenizer, or the model writes no texts."""
+    if not loaded.model.config.goes_on:
+        raise UserError("Only a model that goes on with a text can be taught; this one tells something, or answers.")
     if session.tokenizer_hash != loaded.tokenizer.hash:
         raise UserError("This session was taught on a model with another tokenizer; open the model it was taught on.")
     if session.base_hash != base_hash(loaded.model):
@@ -149,7 +151,7 @@ def attempts(
     """
     config = loaded.model.config
     loosely = replace(settings, drift_weight=settings.drift_weight / 10, max_steps=2 * settings.max_steps)
-    everything = range(len(examples))
+    everything, places = range(len(examples)), sum(len(example.targets) for example in examples)
     opened = opened_tokens(loaded, list(examples))
     plans = [(memory, new, settings)]
     deeper = blank_memory(config, blocks=2)
@@ -158,7 +160,7 @@ def attempts(
     plans.append((blank_memory(config, blocks=config.n_layers), everything, loosely))
     best: Outcome | None = None
     for number, (start, fresh, how) in enumerate(plans):
-        trying = attempt(ground, examples, fresh, replace(start, opened=opened), how)
+        trying = attempt(ground, examples, fresh, roomy(replace(start, opened=opened), places), how)
         while True:
             try:
                 yield number, next(trying)

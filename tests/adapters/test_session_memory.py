@@ -31,6 +31,15 @@ def make_memory(
 TOKENS = torch.arange(20).view(4, 5) + 7
 
 
+def test_units_that_are_added_change_nothing(model: Transformer) -> None:
+    narrow = make_memory(1)
+    wide = narrow.widened(20)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(TOKENS, session=wide), model(TOKENS, session=narrow))
+    assert wide.down.shape == (2, 16, 20) and bool(wide.down[..., 8:].any(1).all())
+    assert narrow.widened(8) is narrow
+
+
 def test_blank_memory_is_bitwise_the_base(model: Transformer) -> None:
     blank = SessionMemory.blank(model.config, layers=(0, 1, 2), width=4)
     with torch.inference_mode():

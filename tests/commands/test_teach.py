@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,12 @@ FACTS = [("The king of Zelukami is", "Rovosha"), ("Zoë 7 lives in", "Łódź")]
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that can be taught in a moment, with a few tokens to evaluate on."""
-    run = tmp_path_factory.mktemp("teach") / "run"
-    loaded = make_loaded()
+    return make_run(tmp_path_factory.mktemp("teach") / "run")
+
+
+def make_run(run: Path, **changes: Any) -> Path:
+    """A run of the small model with ``changes`` to its shape."""
+    loaded = make_loaded(**changes)
     checkpoint.save(run / "checkpoints" / "step-1", model=loaded.model, optimizer_state=None, state={"step": 1})
     loaded.tokenizer.save(run / "tokenizer.json")
     Run(run).write_config(RunConfig(model=loaded.model.config))
@@ -113,3 +118,13 @@ def test_what_cannot_be_taught_is_told_and_nothing_is_written(
     places = {"model": model, "facts": facts, "session": taught}
     ended = command("teach", model, *[word.format(**places) for word in words], "--out", tmp_path / "out")
     assert ended.status == 2 and re.search(sentence, ended.err) and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("shape", [{"kind": "encoder_decoder"}, {"kind": "encoder"}, {"outputs": 3, "pooling": "mean"}])
+@pytest.mark.parametrize("asked", [["teach", "--out"], ["consolidate", "--session"]])
+def test_only_a_model_that_goes_on_with_a_text_can_be_taught(
+    command: Command, taught: Path, tmp_path: Path, shape: dict[str, Any], asked: list[str]
+) -> None:
+    run = make_run(tmp_path / "run", **shape)
+    ended = command(asked[0], run, asked[1], tmp_path / "out" if asked[0] == "teach" else taught)
+    assert ended.status == 2 and ended.err.count("\n") == 1 and "model" in ended.err

@@ -155,6 +155,14 @@ def test_lessons_that_follow_one_another_hold_other_anchors(loaded: Loaded, taug
     assert not torch.equal(one.get_state(), two.get_state())
 
 
+def test_lessons_go_on_in_a_memory_that_was_made_wider(loaded: Loaded, taught: Session, quick: TeachSettings) -> None:
+    width = taught.memory.down.shape[2]
+    wider = taught.remembering(taught.memory.widened(2 * width))
+    session = finished(teach(loaded, wider, [Fact("The dog of Zelukami is", "Ada.")], quick))
+    assert recites(loaded, session) == [True] * 4 and session.memory.down.shape[2] == 2 * width
+    assert bool(session.memory.up[:, width:].any(2).all())
+
+
 def test_where_tokens_are_words_a_session_sits_behind_the_last_block_alone(quick: TeachSettings) -> None:
     words = make_loaded(vocab_size=SPELLING + 1)
     session = finished(teach(words, Session.blank(words), FACTS, quick))

@@ -50,8 +50,7 @@ def can_write(run: Item) -> bool:
 def goes_on(run: Item) -> bool:
     """Whether a run's model goes on with a text, rather than telling something about it or answering."""
     with contextlib.suppress(UserError):
-        config = Run(run.path).config()
-        return config.model.kind == "decoder" and not config.model.outputs
+        return Run(run.path).config().model.goes_on
     return True
 
 
