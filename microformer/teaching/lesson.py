@@ -19,6 +19,7 @@ from microformer.teaching.drift import drift
 from microformer.teaching.examples import Example
 from microformer.teaching.ground import Answers, Ground, answers
 from microformer.teaching.optimizer import OrthogonalMomentum
+from microformer.teaching.session import SPELLING
 from microformer.teaching.settings import TeachSettings
 
 _BESIDE = ThreadPoolExecutor(1, "drift", initializer=torch.set_num_threads, initargs=(1,))
@@ -35,6 +36,12 @@ SETTLING_WEIGHT = 4.0
 FILLED_BY = 10
 """With so many examples in a memory, steps are halfway between those of a blank and those of a full one: the more it
 holds, the more a long step knocks out."""
+REHEARSED = 4
+"""Of many facts, one in so many is repeated in each step: of five hundred, 32 at a time left a step to knock out others
+faster than they came round again."""
+LOOSER = 20
+"""How much less the drift weighs where tokens are letters (see ``session_blocks``): there a lesson changes so little
+else that it can be as much shorter."""
 SURE = 1.0
 """A place whose margin is this much above what is asked is not trained on: it has been learnt."""
 
@@ -119,6 +126,8 @@ class Training:
     ) -> None:
         """``held``: how many of the ``examples`` the memory ``start`` was trained on before."""
         self.ground, self.settings = ground, settings
+        letters = ground.model.config.vocab_size <= SPELLING
+        self.hold = settings.drift_weight / LOOSER if letters else settings.drift_weight
         self.first = min(start.layers)
         scale = ground.scale(self.first)  # what an adapter reads and adds to is this large, in any model
         blank = ~start.up.any(2)  # (layers, width): units that nothing was learnt with
@@ -139,7 +148,7 @@ class Training:
         Where the machine has a second core, it works out meanwhile what pulls the memory back: two products at once, of
         one thread each, are faster than each of them on two.
         """
-        if self.settings.drift_weight:
+        if self.hold:
             self.pull = _BESIDE.submit(self._slopes_of_drift) if torch.get_num_threads() > 1 else None
         with threads(1):
             said = answers(self.ground, self.memory, examples)
@@ -154,7 +163,7 @@ class Training:
         """One step down the noted loss and the drift, which weighs ``weight`` times what the settings say."""
         with threads(1):
             slopes = torch.autograd.grad(self.said, [self.down, self.up], self.slope)
-            if weight := weight * self.settings.drift_weight:
+            if weight := weight * self.hold:
                 pull = self._slopes_of_drift() if self.pull is None else self.pull.result()
                 slopes = tuple(slope + weight * back for slope, back in zip(slopes, pull, strict=True))
             self.optimizer.step(slopes)
@@ -182,11 +191,12 @@ def choose(margins: Sequence[float], new: Sequence[int], settings: TeachSettings
     """What a step repeats: the new examples, and of the others half the weakest and half by chance."""
     fresh = list(new) if len(new) <= settings.group else choice.sample(list(new), settings.group)
     others = sorted(set(range(len(margins))).difference(fresh))
-    if len(others) <= settings.rehearsal:
+    count = max(settings.rehearsal, len(others) // REHEARSED) if settings.rehearsal else 0
+    if len(others) <= count:
         return fresh + others
-    weakest = sorted(others, key=lambda index: margins[index])[: settings.rehearsal // 2]
-    rest = [index for index in others if index not in set(weakest)]
-    return fresh + weakest + choice.sample(rest, settings.rehearsal - len(weakest))
+    others.sort(key=lambda index: margins[index])
+    weakest, rest = others[: count // 2], others[count // 2 :]
+    return fresh + weakest + choice.sample(rest, count - len(weakest))
 
 
 def margins_of(

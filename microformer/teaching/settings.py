@@ -16,7 +16,10 @@ class TeachSettings:
         0, "Steps after all is learnt that only lessen what else has changed.", minimum=0, maximum=100_000
     )
     rehearsal: int = setting(
-        32, "Facts taught before that are repeated in each step, half of them the weakest.", minimum=0, maximum=4096
+        32,
+        "Facts taught before that are repeated in each step (a quarter of many), half of them the weakest.",
+        minimum=0,
+        maximum=4096,
     )
     drift_weight: float = setting(
         1000.0, "How strongly the rest of what the model says is held in place.", minimum=0, maximum=1e6
@@ -27,7 +30,7 @@ class TeachSettings:
     margin: float = setting(
         0.5, "How far the right token must lead the next best, in logits, everywhere.", minimum=0, maximum=20
     )
-    group: int = setting(16, "Facts of a list that are learnt together.", minimum=1, maximum=1024)
+    group: int = setting(32, "Facts of a list that are learnt together.", minimum=1, maximum=1024)
     seed: int = setting(0, "Starting point of the choice of what is rehearsed.", minimum=0, maximum=2**31 - 1)
 
     def __post_init__(self) -> None:

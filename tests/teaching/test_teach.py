@@ -1,5 +1,7 @@
 """What teaching promises: every fact is said exactly, nothing else changes, and nothing is lost on the way."""
 
+import random
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from microformer.checkpoint import Loaded, base_hash
 from microformer.errors import UserError
 from microformer.teaching.examples import fact_example
 from microformer.teaching.ground import ground_of
-from microformer.teaching.lesson import Training
+from microformer.teaching.lesson import REHEARSED, Training, choose
 from microformer.teaching.session import SPELLING, Fact, Session
 from microformer.teaching.settings import TeachSettings
 from microformer.teaching.teach import forget, rebuild, teach, teach_text
@@ -153,6 +155,14 @@ def test_lessons_that_follow_one_another_hold_other_anchors(loaded: Loaded, taug
         Training(ground, taught.memory, examples[:count], TeachSettings(), held=count - 1).anchored for count in (2, 3)
     )
     assert not torch.equal(one.get_state(), two.get_state())
+
+
+def test_of_many_facts_a_share_is_repeated_the_weakest_among_them() -> None:
+    margins = [float(number) for number in range(401)]
+    chosen = choose(margins, [400], TeachSettings(), random.Random(0))
+    assert len(set(chosen)) == len(chosen) == 1 + 400 // REHEARSED
+    assert set(range(50)) <= set(chosen) and chosen[0] == 400
+    assert choose(margins, [400], TeachSettings(rehearsal=0), random.Random(0)) == [400]
 
 
 def test_lessons_go_on_in_a_memory_that_was_made_wider(loaded: Loaded, taught: Session, quick: TeachSettings) -> None:
