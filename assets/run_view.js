@@ -16,14 +16,15 @@ const asked = () => {
 
 const CHARTS = [
   { part: "loss", lines: [["loss", "training", 1.2, "solid"], ["val_loss", "validation", 2.4, "solid"]] },
-  { part: "bits_per_byte", lines: [["bits_per_byte", "", 2, "solid"]] },
+  { part: "score", lines: [["score", "", 2, "solid"]] },
   { part: "lr", lines: [["lr", "", 2, "solid"]] },
   { part: "grad_norm", lines: [["grad_norm", "", 1.2, "solid"]] },
 ];
-const COLUMNS = ["loss", "val_loss", "bits_per_byte", "lr", "grad_norm"];
+const COLUMNS = ["loss", "val_loss", "score", "lr", "grad_norm"];
 
 let curves = {}; // run id -> {name, colour, next, step: [], loss: [], …}
 let selection = ""; // which runs are asked for, to notice a change
+let score = null; // what the shown run is judged by, in words
 let guess = null; // the validation loss of guessing each token from the one before it
 let pictured = ""; // and which are in the picture
 let samples = { run: null, count: 0 };
@@ -76,6 +77,7 @@ const layout = (small, filled) => {
 const traces = (chart, small) => {
   const drawn = [];
   for (const curve of Object.values(curves)) {
+    if (chart.part === "score" && curve.score !== score) continue; // shares and bits have no axis in common
     for (const [column, kind, width, dash] of chart.lines) {
       const x = [];
       const y = [];
@@ -84,7 +86,7 @@ const traces = (chart, small) => {
         if (value !== null) { x.push(step); y.push(value); }
       });
       if (!x.length) continue;
-      const sparse = column === "val_loss" || column === "bits_per_byte";
+      const sparse = column === "val_loss" || column === "score";
       drawn.push({
         x, y, type: "scatter", name: kind ? `${curve.name}: ${kind}` : curve.name,
         mode: sparse || x.length < 3 ? "lines+markers" : "lines", marker: { size: small ? 4 : 6 },
@@ -138,7 +140,7 @@ const grow = (id, news) => {
   // A resume does some steps again: the file was cut back in the meantime, so read all of it with the next question.
   if (curve.step.length && news.rows.step[0] <= curve.step[curve.step.length - 1]) { delete curves[id]; return false; }
   const renamed = curve.name !== news.name || curve.colour !== news.colour;
-  Object.assign(curve, { name: news.name, colour: news.colour, next: news.next });
+  Object.assign(curve, { name: news.name, colour: news.colour, score: news.score, next: news.next });
   curve.step.push(...news.rows.step);
   for (const column of COLUMNS) curve[column].push(...news.rows[column]);
   thin(curve);
@@ -150,6 +152,7 @@ const tell = (shown) => {
   const now = shown ? shown.state : "none";
   if (view.dataset.state !== now) spoken = 0; // what changed is worth saying at once
   view.dataset.state = now;
+  view.dataset.score = shown ? shown.words.score_name : "";
   for (const place of element.querySelectorAll("[data-word]")) {
     const text = shown ? (shown.words[place.dataset.word] ?? "") : "";
     if (place.textContent !== text) place.textContent = text;
@@ -208,10 +211,12 @@ const pull = async () => {
     if ([asked().shown, ...asked().runs].join(" ") !== now) return; // another choice was made in the meantime
     let other = pictured !== now || Object.keys(curves).length !== Object.keys(news.runs).length;
     other = other || guess !== (news.shown?.guess ?? null) || state !== news.shown?.state || !find("loss").data;
+    other = other || score !== (news.shown?.words.score_name ?? null);
     state = news.shown?.state;
     curves = Object.fromEntries(Object.entries(curves).filter(([id]) => id in news.runs));
     for (const [id, gained] of Object.entries(news.runs)) grown = grow(id, gained) || grown;
     guess = news.shown?.guess ?? null;
+    score = news.shown?.words.score_name ?? null;
     tell(news.shown);
     show_samples(news.shown);
     if (other || (grown && worth_drawing())) { draw(other); pictured = now; grown = false; }

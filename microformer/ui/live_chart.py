@@ -34,7 +34,8 @@ RUN_VIEW = f"""
     <div><dt>tokens a second{question_mark("token")}</dt><dd data-word="speed"></dd></div>
     <div><dt>training loss{question_mark("loss")}</dt><dd data-word="loss"></dd></div>
     <div><dt>validation loss{question_mark("validation")}</dt><dd data-word="val_loss"></dd></div>
-    <div><dt>bits per byte{question_mark("bits per byte")}</dt><dd data-word="bits_per_byte"></dd></div>
+    <div class="run-score"><dt><span data-word="score_name"></span>{question_mark("bits per byte")}</dt>
+      <dd data-word="score"></dd></div>
   </dl>
   <p class="run-meaning" data-word="meaning"></p>
   <ul class="run-advice" data-part="advice" aria-label="What the coach says"></ul>
@@ -45,8 +46,8 @@ RUN_VIEW = f"""
     <figcaption data-part="say" aria-live="polite"></figcaption>
   </figure>
   <div class="run-small-charts">
-    <figure><figcaption>bits per byte</figcaption><div data-part="bits_per_byte" role="img"
-      aria-label="Bits per byte of the validation text by step"></div></figure>
+    <figure><figcaption data-word="score_name"></figcaption><div data-part="score" role="img"
+      aria-label="What the run is judged by on the validation text, by step"></div></figure>
     <figure><figcaption>learning rate{question_mark("learning rate")}</figcaption><div data-part="lr" role="img"
       aria-label="Learning rate by step"></div></figure>
     <figure><figcaption>gradient norm{question_mark("gradient norm")}</figcaption><div data-part="grad_norm" role="img"

@@ -9,10 +9,11 @@ from microformer.errors import UserError
 from microformer.model.profile import parameters_by_part
 from microformer.training.loop import train
 from microformer.training.run_directory import Run
-from microformer.ui.actions import plans, preparing, sample
+from microformer.ui.actions import plans, preparing, runs, sample
 from microformer.ui.actions import train as starting
 from microformer.ui.actions.looks import look
 from microformer.ui.actions.preparing import TextChoice
+from microformer.ui.actions.words import SCORES
 from microformer.ui.prediction import prediction_html
 from microformer.ui.workspace import Visitor, Workspace, new_secret
 from tests.ui.small_runs import settings
@@ -46,17 +47,24 @@ def test_a_run_on_rows_learns_what_they_are_for_and_can_be_tried(
     assert plan.passes == pytest.approx(10 * 2 / 108, rel=0.1)  # ten batches of two rows
     run, directory = workspace.runs.create(visitor, "A run")
     train(plan.config, path, directory, report=lambda line: None)
+    shown = runs.follow(workspace, visitor, {"shown": run, "runs": {run: 0}})
+    _, score, _ = SCORES[task]
+    words = shown["shown"]["words"]
+    assert words["score_name"] == score and words["score"] != "–"
+    assert shown["shown"]["guess"] is None, "a loss per token is no line to beat for whole texts"
+    assert shown["runs"][run]["score"] == score and shown["runs"][run]["rows"]["score"][-1] is not None
+    assert ("who always" in words["meaning"]) == (task != "sequence_to_sequence")
     found = sample.predicted(workspace, visitor, run, "best", "Where is it?")
     workspace.close()
     assert plan.parameters == sum(parameters_by_part(Run(directory).config().model).values())
     assert found is not None
-    shown = prediction_html(found)
+    html = prediction_html(found)
     if task == "classification":
-        assert set(found["probabilities"]) == {"good", "bad"} and shown.count("<tr>") == 2
+        assert set(found["probabilities"]) == {"good", "bad"} and html.count("<tr>") == 2
     elif task == "regression":
-        assert f"{found['value']:.4g}" in shown
+        assert f"{found['value']:.4g}" in html
     else:
-        assert len(found["candidates"]) == sample.BEAMS == shown.count("<tr>")
+        assert len(found["candidates"]) == sample.BEAMS == html.count("<tr>")
 
 
 def test_an_epoch_of_rows_is_as_long_as_they_are(workspace: Workspace, visitor: Visitor, tmp_path: Path) -> None:

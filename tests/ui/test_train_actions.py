@@ -64,10 +64,33 @@ def test_a_model_too_large_to_be_tried_out_is_not_tried_out(workspace: Workspace
 
 
 def test_every_preset_is_labelled_with_its_time_on_this_machine(workspace: Workspace, visitor: Visitor) -> None:
-    labels = plans.preset_labels(workspace, visitor)
-    assert [name for _, name in labels] == [one.name for one in plans.offered()]
+    labels = plans.preset_labels(workspace, visitor, more=True)
+    assert [name for _, name in labels] == [one.name for one in plans.fitting("text")]
     assert all(" here\n" in label for label, _ in labels)
     assert "starter" not in [name for _, name in labels]
+
+
+@pytest.mark.parametrize("kind", ["text", "labelled", "valued", "paired"])
+def test_few_presets_are_shown_at_first_and_none_for_another_kind_of_data(kind: str) -> None:
+    few, all = plans.shortlist(kind), plans.fitting(kind)
+    assert len(few) <= 4
+    assert {one.name for one in few} < {one.name for one in all}
+    assert plans.DEFAULT_PRESET in [one.name for one in few]
+    assert {one.config.task for one in all} <= {"auto", plans.ROW_TASKS.get(kind)}
+    if kind != "text":
+        assert few[0].config.task == plans.ROW_TASKS[kind], "what was made for the data comes first"
+    assert "large" in [one.name for one in plans.shortlist(kind, "large")], "what is chosen stays in sight"
+
+
+def test_every_offered_preset_is_for_some_kind_of_data() -> None:
+    kinds = ["text", *plans.ROW_TASKS]
+    assert {one.name for kind in kinds for one in plans.fitting(kind)} == {one.name for one in plans.offered()}
+
+
+def test_a_preset_for_other_data_gives_way(workspace: Workspace, visitor: Visitor) -> None:
+    data = dataset(workspace, visitor)
+    assert plans.preset_for(workspace, visitor, data, "mood") == plans.DEFAULT_PRESET
+    assert plans.preset_for(workspace, visitor, data, "large") == "large"
 
 
 @pytest.mark.parametrize(

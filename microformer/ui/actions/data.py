@@ -8,7 +8,7 @@ from microformer.data.info import DatasetInfo
 from microformer.data.tokenizers import load_tokenizer
 from microformer.model.profile import profile
 from microformer.training.config import RunConfig
-from microformer.ui.actions.plans import offered
+from microformer.ui.actions.plans import fitting
 from microformer.ui.workspace import Item, Visitor, Workspace
 
 PREVIEW_CHARACTERS = 700
@@ -69,9 +69,9 @@ def preview(directory: Path, info: DatasetInfo) -> list[str]:
 
 
 def suits(info: DatasetInfo) -> list[Suits]:
-    """For each preset, smallest model first, whether the text is enough for it."""
+    """For each preset of its kind, smallest model first, whether the text is enough for it."""
     found = []
-    for preset in offered():
+    for preset in fitting(info.kind):
         parameters = parameter_count(preset.config, info.vocab_size)
         found.append(Suits(preset.name, parameters, info.train_tokens / parameters))
     return sorted(found, key=lambda one: one.parameters)

@@ -55,7 +55,7 @@ def look(workspace: Workspace, item: Item) -> Look:
     rows = _newest_rows(item)
     last = rows[-1] if rows else {}
     judged: dict[str, Any] = next((row for row in reversed(rows) if row.get("val_loss") is not None), {})
-    config = _config(item.path, _changed(item.path / CONFIG))
+    config = read_config(item)
     budget = _budget(item, config)
     seconds = last.get("seconds") or 0.0
     done = min(1.0, budget.done(status_step(status, last), seconds)) if budget else 0.0
@@ -70,6 +70,11 @@ def _newest_rows(item: Item) -> list[dict[str, Any]]:
     """The last few thousand rows of a run's metrics, so that a long run costs no more than a short one."""
     rows, _ = Run(item.path).metrics(max(0, _size(item.path / METRICS) - TAIL_BYTES))
     return rows
+
+
+def read_config(item: Item) -> RunConfig | None:
+    """A run's configuration, as soon as it is there."""
+    return _config(item.path, _changed(item.path / CONFIG))
 
 
 def read_info(item: Item) -> DatasetInfo | None:

@@ -1,5 +1,6 @@
 """What a run will be, before it starts: its configuration, its size and parts, memory, time, and the command for it."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,11 @@ from microformer.ui.workspace import Visitor, Workspace
 TALES = "tales"
 """Stands for a dataset that is made when the run starts: the least clicks from an empty workspace to a first loss."""
 TALES_MEGABYTES = 5
-MEASURED_PRESET = "tiny"
+DEFAULT_PRESET = "tiny"
+FIRST_PRESETS = ("microformer", DEFAULT_PRESET, "small")
+"""Those that are shown at once; the others come on request."""
+# What rows are for; a text is to be gone on with, which every other preset can learn.
+ROW_TASKS = {"labelled": "classification", "valued": "regression", "paired": "sequence_to_sequence"}
 # A model whose trial with two blocks would take more than this is not tried out.
 TRIAL_BYTES = 1_000_000_000
 # A guess of the vocabulary where no dataset is known yet.
@@ -157,6 +162,31 @@ def offered() -> list[Preset]:
     return [one for one in presets() if one.name != "starter"]
 
 
+def fitting(kind: str) -> list[Preset]:
+    """The presets for a dataset of this kind: those made for its rows first, then those for any dataset."""
+    made = [one for one in offered() if one.config.task == ROW_TASKS.get(kind)]
+    return made + [one for one in offered() if one.config.task == "auto"]
+
+
+def shortlist(kind: str, chosen: Any = None) -> list[Preset]:
+    """The few presets that are shown at first for a dataset of this kind, and the chosen one."""
+    return [one for one in fitting(kind) if one.config.task != "auto" or one.name in (*FIRST_PRESETS, chosen)]
+
+
+def preset_for(workspace: Workspace, visitor: Visitor, dataset: Any, chosen: Any) -> str:
+    """The chosen preset where it can learn from the dataset, else the first that can."""
+    names = [one.name for one in fitting(kind_of(workspace, visitor, dataset))]
+    return chosen if chosen in names else DEFAULT_PRESET
+
+
+def kind_of(workspace: Workspace, visitor: Visitor, dataset: Any) -> str:
+    """The kind of the chosen dataset; that of a text where none can be read."""
+    with contextlib.suppress(UserError):
+        info = _info(workspace, visitor, dataset)
+        return info.kind if info else "text"
+    return "text"
+
+
 def preset_named(name: Any) -> Preset:
     """The preset of this name, or ``UserError``."""
     found = next((one for one in offered() if one.name == name), None)
@@ -186,18 +216,22 @@ def check_memory(config: RunConfig) -> None:
     estimate.check_memory(config, runtime.find_device(config.training.device))
 
 
-def preset_labels(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str]]:
+def preset_labels(
+    workspace: Workspace, visitor: Visitor, dataset: Any = TALES, chosen: Any = None, *, more: bool = False
+) -> list[tuple[str, str]]:
     """Each preset's label, with how long it takes on this machine, and its name. May take seconds the first time.
+
+    Those that the dataset is of the right kind for: a few and the chosen one, or with ``more`` all of them.
 
     Where none like it was trained here, only a small one is tried out; the others are taken to do as many FLOPs a
     second, which is a little too slow for the largest. Whoever chooses a preset sees it measured.
     """
     from microformer.training import estimate  # brings torch
 
-    tried = preset_named(MEASURED_PRESET).config
+    tried = preset_named(DEFAULT_PRESET).config
     pace = (seconds_for(workspace, with_vocabulary(tried), 1) or 1.0) / _step_flops(tried)
-    labels = []
-    for one in offered():
+    labels, kind = [], kind_of(workspace, visitor, dataset)
+    for one in fitting(kind) if more else shortlist(kind, chosen):
         shown = estimate.known_seconds_per_step(with_vocabulary(one.config), workspace.home)
         step = pace * _step_flops(one.config) if shown is None else shown
         training = one.config.training

@@ -5,15 +5,25 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from microformer.training.run_directory import Run
-from microformer.ui.actions.looks import Look, advice, look, read_info, status_step
-from microformer.ui.actions.words import duration, figure, in_words, is_number, meaning, shortened, state_in_words
+from microformer.ui.actions.looks import Look, advice, look, read_config, read_info, status_step
+from microformer.ui.actions.words import (
+    duration,
+    figure,
+    in_words,
+    is_number,
+    meaning,
+    score_of,
+    shortened,
+    state_in_words,
+)
 from microformer.ui.plots import PALETTE, escape_label
 from microformer.ui.workspace import Item, Visitor, Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("loss", "val_loss", "bits_per_byte", "lr", "grad_norm")
+COLUMNS = ("loss", "val_loss", "score", "lr", "grad_norm")
+"""``score`` is what the run's task is judged by: bits per byte, or the share of right answers."""
 RUNS_DRAWN = 8
 ROWS_AT_ONCE = 2_000
 SAMPLES_AT_ONCE = 20
@@ -48,14 +58,17 @@ def gained(item: Item, cursor: int, colour: str) -> dict[str, Any]:
     """
     rows, following = Run(item.path).metrics(cursor)
     rows = thinned(rows)
+    config = read_config(item)
+    key, score, _ = score_of(config.task if config else None)
     return {
         "name": escape_label(shortened(item.name)),
         "colour": colour,
+        "score": score,
         "again": cursor == 0 or following < cursor,
         "next": following,
         "rows": {
             "step": [row.get("step") for row in rows],
-            **{column: [_short(row.get(column)) for row in rows] for column in COLUMNS},
+            **{name: [_short(row.get(key if name == "score" else name)) for row in rows] for name in COLUMNS},
         },
     }
 
@@ -92,7 +105,7 @@ def table(looks: list[Look]) -> "pd.DataFrame":
             "step": f"{status_step(one.status, one.last):,}" + (f" of {one.steps:,}" if one.steps else ""),
             "training loss": figure(one.last.get("loss"), ".3f"),
             "validation loss": figure(one.judged.get("val_loss"), ".3f"),
-            "bits per byte": figure(one.judged.get("bits_per_byte"), ".3f"),
+            "judged": score_in_words(one),
             "width × layers": f"{one.config.model.d_model} × {one.config.model.n_layers}" if one.config else "–",
             "time": duration(one.last.get("seconds")),
         }
@@ -101,12 +114,19 @@ def table(looks: list[Look]) -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
+def score_in_words(one: Look) -> str:
+    """What a run reached: ``1.234 bits per byte``, or ``97.0% right answers``."""
+    key, name, form = score_of(one.config.task if one.config else None)
+    value = figure(one.judged.get(key), form)
+    return value if value == "–" else f"{value} {name}"
+
+
 def _shown(now: Look, samples_from: int) -> dict[str, Any]:
     samples, following = Run(now.item.path).samples(samples_from)
     info = read_info(now.item)
     guess = info.baselines.get("bigram") if info else None
     step = status_step(now.status, now.last)
-    bits = now.judged.get("bits_per_byte", math.nan)
+    key, score, form = score_of(now.config.task if now.config else None)
     return {
         "state": now.status.state,
         "fraction": now.fraction,
@@ -119,11 +139,12 @@ def _shown(now: Look, samples_from: int) -> dict[str, Any]:
             "speed": figure(now.last.get("tokens_per_second"), ",.0f"),
             "loss": figure(now.last.get("loss"), ".3f"),
             "val_loss": figure(now.judged.get("val_loss"), ".3f"),
-            "bits_per_byte": figure(bits, ".3f"),
-            "meaning": meaning(bits) if is_number(bits) else "",
+            "score_name": score,
+            "score": figure(now.judged.get(key), form),
+            "meaning": meaning(key, now.judged.get(key), info.guess if info else None),
         },
         "advice": advice(now, info),
-        "guess": guess.loss if guess else None,
+        "guess": guess.loss if guess and score == "bits per byte" else None,
         "samples_from": 0 if following < samples_from else samples_from,
         "samples_next": following,
         "samples": [

@@ -16,6 +16,21 @@ STATE_NAMES = {
 }
 
 
+SCORES = {
+    "classification": ("accuracy", "right answers", ".1%"),
+    "regression": ("mae", "mean error", ".3g"),
+    "sequence_to_sequence": ("exact_match", "exact answers", ".1%"),
+    "masked_language_modelling": ("accuracy", "gaps filled rightly", ".1%"),
+}
+"""What a task's models are judged by, beside the loss: its name in the metrics, in words, and how it is written."""
+TEXT_SCORE = ("bits_per_byte", "bits per byte", ".3f")
+
+
+def score_of(task: str | None) -> tuple[str, str, str]:
+    """What models for this task are judged by, as in ``SCORES``."""
+    return SCORES.get(task or "", TEXT_SCORE)
+
+
 def in_words(now: "Look") -> str:
     """The shown run as a sentence or two, for those who do not see the curves, and for everybody else."""
     if not now.last:
@@ -35,12 +50,20 @@ def state_in_words(now: "Look") -> str:
     return f"{name}, number {now.place} in the queue" if now.place else name
 
 
-def meaning(bits_per_byte: float) -> str:
-    """What a number of bits per byte says about the model."""
-    return (
-        f"At {bits_per_byte:.2f} bits per byte the model is as unsure about each next character as if it had to "
-        f"choose among {2**bits_per_byte:.1f}."
-    )
+def meaning(score: str, value: Any, guess: float | None = None) -> str:
+    """What a score says about the model; ``guess`` is that of giving one answer to everything."""
+    if not is_number(value):
+        return ""
+    if score == "bits_per_byte":
+        return (
+            f"At {value:.2f} bits per byte the model is as unsure about each next character as if it had to "
+            f"choose among {2**value:.1f}."
+        )
+    if score == "mae" and guess is not None:
+        return f"On average it is off by {value:.3g}; who always says the middle value is off by {guess:.3g}."
+    if score == "accuracy" and guess is not None:
+        return f"It is right {100 * value:.0f} times in 100; who always names the commonest label, {100 * guess:.0f}."
+    return ""
 
 
 def duration(seconds: float | None) -> str:

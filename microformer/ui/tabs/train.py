@@ -19,9 +19,9 @@ from microformer.ui.plan_card import plan_html, problem_html
 from microformer.ui.tabs import runs, sample
 from microformer.ui.workspace import Visitor, Workspace
 
-DEFAULT_PRESET = "tiny"
 NEW_TALES = (f"New: Tiny Tales, {plans.TALES_MEGABYTES} MB, made on the spot", plans.TALES)
 START = "Start training"
+MORE, FEWER = "More presets", "Fewer presets"
 TASKS = [
     ("What the dataset is for", "auto"),
     ("To go on with a text", "language_modelling"),
@@ -38,6 +38,8 @@ class Parts:
 
     dataset: gr.Dropdown
     preset: gr.Radio
+    more: gr.Button
+    all_shown: gr.State
     task: gr.Dropdown
     name: gr.Textbox
     model: Form
@@ -99,12 +101,13 @@ def _build_choice(page: Page) -> dict[str, Any]:
         elem_classes=page.term("dataset"),
     )
     preset = gr.Radio(
-        [(plans.preset_label(one), one.name) for one in plans.offered()],
-        value=DEFAULT_PRESET,
+        [(plans.preset_label(one), one.name) for one in plans.shortlist("text")],
+        value=plans.DEFAULT_PRESET,
         label="Preset",
         elem_id="train-preset",
         elem_classes=[*page.term("preset"), "presets"],
     )
+    more = gr.Button(MORE, size="sm", elem_id="train-more-presets", elem_classes="link")
     task = gr.Dropdown(TASKS, value="auto", label="What it learns", elem_id="train-task", filterable=False)
     name = gr.Textbox(label="Name (optional)", max_lines=1, max_length=80, elem_id="train-name")
     plan = gr.HTML("", elem_id="train-plan", apply_default_css=False)
@@ -123,6 +126,8 @@ def _build_choice(page: Page) -> dict[str, Any]:
     return {
         "dataset": dataset,
         "preset": preset,
+        "more": more,
+        "all_shown": gr.State(False),
         "task": task,
         "name": name,
         "plan": plan,
@@ -163,30 +168,45 @@ def _wire_plan(page: Page, parts: Parts) -> None:
     def measure_plan(workspace: Workspace, visitor: Visitor, *chosen: Any) -> Any:
         return show_plan(workspace, visitor, *chosen, measure=True)
 
-    def measure_presets(workspace: Workspace, visitor: Visitor) -> Any:
-        return gr.Radio(plans.preset_labels(workspace, visitor))
+    def label_presets(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, all_shown: Any) -> Any:
+        return gr.Radio(plans.preset_labels(workspace, visitor, dataset, preset, more=all_shown))
+
+    def fold(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, all_shown: Any) -> Any:
+        shown = not all_shown
+        return [shown, gr.Button(FEWER if shown else MORE), label_presets(workspace, visitor, dataset, preset, shown)]
 
     def arrive(workspace: Workspace, visitor: Visitor, dataset: Any, *rest: Any) -> Any:
         names = _datasets(workspace, visitor)
         ids = [id for _, id in names]
         chosen = dataset if dataset in ids and dataset != plans.TALES else ids[0]
-        return [gr.Dropdown(names, value=chosen), *show_plan(workspace, visitor, chosen, *rest)]
+        return [gr.Dropdown(names, value=chosen), *choose_dataset(workspace, visitor, chosen, *rest)]
+
+    def choose_dataset(workspace: Workspace, visitor: Visitor, *chosen: Any) -> Any:
+        dataset, preset, task, *_ = chosen
+        able = plans.preset_for(workspace, visitor, dataset, preset)
+        if able != preset:
+            return [able, *choose_preset(workspace, visitor, dataset, able, task)]
+        return [*[gr.skip()] * (2 + len(parts.widgets)), *show_plan(workspace, visitor, *chosen)]
 
     def choose_preset(workspace: Workspace, visitor: Visitor, dataset: Any, name: Any, task: Any) -> Any:
         entered = parts.fill(plans.preset_named(name))
         return [name, *entered, *show_plan(workspace, visitor, dataset, name, task, name, *entered)]
 
     page.on_arrival(choose_preset, [parts.dataset, parts.preset, parts.task], filled)
-    typed = [parts.dataset.input, parts.task.input, *(widget.input for widget in parts.widgets)]  # type: ignore[attr-defined]
+    typed = [parts.task.input, *(widget.input for widget in parts.widgets)]  # type: ignore[attr-defined]
     last: dict[str, Any] = {"trigger_mode": "always_last"}
     changes = [
-        page.on(page.panes["train"].select, arrive, parts.chosen, [parts.dataset, *planned]),
+        page.on(page.panes["train"].select, arrive, parts.chosen, [parts.dataset, parts.preset, *filled]),
+        page.on(parts.dataset.input, choose_dataset, parts.chosen, [parts.preset, *filled], **last),
         page.on(parts.preset.input, choose_preset, [parts.dataset, parts.preset, parts.task], filled, **last),
         page.on(partial(gr.on, typed), show_plan, parts.chosen, planned, **last),
     ]
     # What takes a trial on this machine comes after what is known at once.
     measured = [page.on(one.then, measure_plan, parts.chosen, planned) for one in changes]
-    page.on(measured[0].then, measure_presets, (), [parts.preset])
+    listed = [parts.dataset, parts.preset, parts.all_shown]
+    for one in measured[:2]:
+        page.on(one.then, label_presets, listed, [parts.preset])
+    page.on(parts.more.click, fold, listed, [parts.all_shown, parts.more, parts.preset])
 
 
 def _wire_start(page: Page, parts: Parts) -> None:
