@@ -77,7 +77,7 @@ const layout = (small, filled) => {
 const traces = (chart, small) => {
   const drawn = [];
   for (const curve of Object.values(curves)) {
-    if (chart.part === "score" && curve.score !== score) continue; // shares and bits have no axis in common
+    if (chart.part === "score" && curve.judged_by !== score) continue; // shares and bits have no axis in common
     for (const [column, kind, width, dash] of chart.lines) {
       const x = [];
       const y = [];
@@ -140,7 +140,7 @@ const grow = (id, news) => {
   // A resume does some steps again: the file was cut back in the meantime, so read all of it with the next question.
   if (curve.step.length && news.rows.step[0] <= curve.step[curve.step.length - 1]) { delete curves[id]; return false; }
   const renamed = curve.name !== news.name || curve.colour !== news.colour;
-  Object.assign(curve, { name: news.name, colour: news.colour, score: news.score, next: news.next });
+  Object.assign(curve, { name: news.name, colour: news.colour, judged_by: news.judged_by, next: news.next });
   curve.step.push(...news.rows.step);
   for (const column of COLUMNS) curve[column].push(...news.rows[column]);
   thin(curve);

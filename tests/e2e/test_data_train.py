@@ -134,6 +134,8 @@ def test_a_table_of_labels_becomes_a_model_that_tells_them(visit: Visit, tmp_pat
     expect(page.locator("#train-command textarea")).to_have_value(_with("--training.max_steps 40"))
     page.locator("#train-start").click()
     expect(view(page)).to_have_attribute("data-state", "finished")
+    expect(view(page).locator(".run-score")).to_contain_text("right answers")
+    expect(view(page).locator("[data-word=meaning]")).to_contain_text("the commonest label, 50.")
     page.locator("#train-use").click()
     page.locator("#sample-prompt textarea").fill("It rained and Ann cried.")
     page.locator("#sample-write").click()

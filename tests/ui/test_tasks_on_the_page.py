@@ -52,7 +52,7 @@ def test_a_run_on_rows_learns_what_they_are_for_and_can_be_tried(
     words = shown["shown"]["words"]
     assert words["score_name"] == score and words["score"] != "–"
     assert shown["shown"]["guess"] is None, "a loss per token is no line to beat for whole texts"
-    assert shown["runs"][run]["score"] == score and shown["runs"][run]["rows"]["score"][-1] is not None
+    assert shown["runs"][run]["judged_by"] == score and shown["runs"][run]["rows"]["score"][-1] is not None
     assert ("who always" in words["meaning"]) == (task != "sequence_to_sequence")
     found = sample.predicted(workspace, visitor, run, "best", "Where is it?")
     workspace.close()

@@ -63,7 +63,7 @@ def gained(item: Item, cursor: int, colour: str) -> dict[str, Any]:
     return {
         "name": escape_label(shortened(item.name)),
         "colour": colour,
-        "score": score,
+        "judged_by": score,
         "again": cursor == 0 or following < cursor,
         "next": following,
         "rows": {
@@ -105,7 +105,7 @@ def table(looks: list[Look]) -> "pd.DataFrame":
             "step": f"{status_step(one.status, one.last):,}" + (f" of {one.steps:,}" if one.steps else ""),
             "training loss": figure(one.last.get("loss"), ".3f"),
             "validation loss": figure(one.judged.get("val_loss"), ".3f"),
-            "judged": score_in_words(one),
+            "result": score_in_words(one),
             "width × layers": f"{one.config.model.d_model} × {one.config.model.n_layers}" if one.config else "–",
             "time": duration(one.last.get("seconds")),
         }
