@@ -135,7 +135,7 @@ def test_a_table_of_labels_becomes_a_model_that_tells_them(visit: Visit, tmp_pat
     page.locator("#train-start").click()
     expect(view(page)).to_have_attribute("data-state", "finished")
     expect(view(page).locator(".run-score")).to_contain_text("right answers")
-    expect(view(page).locator("[data-word=meaning]")).to_contain_text("the commonest label, 50.")
+    expect(view(page).locator("[data-word=meaning]")).to_contain_text("who always names the commonest label")
     page.locator("#train-use").click()
     page.locator("#sample-prompt textarea").fill("It rained and Ann cried.")
     page.locator("#sample-write").click()
