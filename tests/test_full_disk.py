@@ -16,7 +16,7 @@ from microformer.teaching.store import save_session
 from microformer.training import resolve
 from microformer.training.run_directory import Run
 from microformer.ui.actions import preparing
-from microformer.ui.actions.preparing import TextChoice
+from microformer.ui.actions.text_choice import TextChoice
 from microformer.ui.workspace import Workspace, new_secret
 from tests.teaching.small_models import make_loaded
 

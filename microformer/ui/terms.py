@@ -23,6 +23,8 @@ TERMS: dict[str, str] = {
     "parameters": "The numbers that make up the model and change while it learns.",
     "layer": "One block of the model; text passes through all of them, one after the other.",
     "run": "One training of one model, with its settings, curves and checkpoints.",
+    "bits": "How many binary digits each number of the model takes. Fewer make the file smaller and the model a little "
+    "worse; it can write and be taught, but not be trained any further.",
     "checkpoint": "The model as it was at one moment of its training, saved on disk.",
     "preset": "A complete set of settings that go well together.",
     "temperature": "How adventurous the model is. 0 always takes the likeliest token; 1 follows what it learned; "

@@ -71,15 +71,16 @@ def test_a_model_goes_to_the_hub_and_comes_back(
 
 def test_a_model_travels_as_a_file(playground: Playground, visits: Visits, tmp_path: Path) -> None:
     page = arrive(playground, visits(playground))
+    page.get_by_label("Smaller: 8 bits").check()
     page.locator("#hub-pack").click()
-    expect(says(page)).to_contain_text("small.zip is ready", timeout=LONG)
+    expect(says(page)).to_contain_text("small-8-bits.zip is ready", timeout=LONG)
     button = page.locator("#hub-download")
     expect(button).to_be_visible()
     with page.expect_download() as download:
         button.click()
     file = tmp_path / "small.zip"
     download.value.save_as(file)
-    assert download.value.suggested_filename == "small.zip"
+    assert download.value.suggested_filename == "small-8-bits.zip"
 
     page.locator("#hub-file input[type=file]").set_input_files(file)
     expect(says(page)).to_contain_text("is here", timeout=LONG)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from microformer.errors import UserError
-from microformer.ui.actions import data, preparing
+from microformer.ui.actions import data, preparing, text_choice
 from microformer.ui.actions.data import Suits
-from microformer.ui.actions.preparing import TextChoice
+from microformer.ui.actions.text_choice import TextChoice
 from microformer.ui.dataset_card import card_html, meter_share, short_number, tokens_html
 from microformer.ui.workspace import Limits, Visitor, Workspace, new_secret
 
@@ -175,7 +175,7 @@ def test_the_warning_says_what_the_meter_shows() -> None:
 
 def test_a_tokenizer_is_taken_over_from_a_dataset_or_a_file(workspace: Workspace, visitor: Visitor) -> None:
     first = prepared(workspace, visitor, name="First")
-    assert ("First (dataset)", f"dataset:{first}") in preparing.tokenizers(workspace, visitor)
+    assert ("First (dataset)", f"dataset:{first}") in text_choice.tokenizers(workspace, visitor)
     file = str(workspace.datasets.get(first, visitor) / "tokenizer.json")
     made = data.card(workspace, visitor, first).info.tokenizer_hash
     for choice in ({"like": f"dataset:{first}"}, {"tokenizer_file": file}):
@@ -187,7 +187,7 @@ def test_nobody_takes_over_the_tokenizer_of_somebody_else(tmp_path: Path) -> Non
     workspace = Workspace(tmp_path, hosted=True)
     one, other = workspace.visitor(new_secret()), workspace.visitor(new_secret())
     id = prepared(workspace, one)
-    assert f"dataset:{id}" not in [value for _, value in preparing.tokenizers(workspace, other)]
+    assert f"dataset:{id}" not in [value for _, value in text_choice.tokenizers(workspace, other)]
     with pytest.raises(UserError, match="is not there"):
         preparing.begin(workspace, other, TextChoice(tokenizer="given", like=f"dataset:{id}"))
 

@@ -10,6 +10,7 @@ from huggingface_hub import constants
 from microformer import checkpoint
 from microformer.errors import UserError
 from microformer.ui.actions import hub as sharing
+from microformer.ui.actions import packing
 from microformer.ui.workspace import Limits, Visitor, Workspace, new_secret
 from tests.hub.conftest import make_run
 from tests.hub.hub_server import HubServer
@@ -100,6 +101,21 @@ def test_a_model_travels_as_one_file(workspace: Workspace, ada: Visitor, run: st
     assert weights(workspace, ada, added.run) == weights(workspace, ada, run)
 
 
+def test_a_model_travels_in_fewer_bits(workspace: Workspace, ada: Visitor, run: str) -> None:
+    sizes = []
+    for form, name in (("whole", "My-model.zip"), ("8", "My-model-8-bits.zip"), ("4", "My-model-4-bits.zip")):
+        packed = ended(sharing.export(workspace, ada, run, form))
+        assert packed.state == "done" and packed.file is not None, packed.message
+        assert [one.name for one in packed.file.parent.iterdir()] == [name]
+        sizes.append(packed.file.stat().st_size)
+        added = ended(sharing.upload(workspace, ada, str(packed.file)))
+        loaded = checkpoint.load(workspace.run_path(added.run, ada))
+        assert loaded.model.config.bits == packing.FORMS[form]
+    assert sizes == sorted(sizes, reverse=True)
+    refused = ended(sharing.export(workspace, ada, run, "pickle"))
+    assert refused.state == "failed" and "pickle" in refused.message
+
+
 def test_a_file_that_is_no_model_is_refused(workspace: Workspace, ada: Visitor, tmp_path: Path) -> None:
     file = tmp_path / "story.zip"
     file.write_bytes(b"once upon a time")
@@ -132,7 +148,7 @@ def test_old_downloads_are_removed(tmp_path: Path) -> None:
     make_run(path)
     now[0] = path.stat().st_mtime
     old = ended(sharing.export(workspace, owner, id)).file
-    now[0] += sharing.FILE_KEPT + 60
+    now[0] += packing.KEPT + 60
     new = ended(sharing.export(workspace, owner, id)).file
     assert old is not None and new is not None and new.is_file() and not old.exists()
 
@@ -142,4 +158,4 @@ def test_old_downloads_are_removed(tmp_path: Path) -> None:
     [("My model", "My-model"), ("../../etc", "etc"), ("Łódź", "d"), ("…", "model"), ("a" * 90, "a" * 60)],
 )
 def test_a_file_is_named_after_its_model(name: str, file: str) -> None:
-    assert sharing.file_name(name) == file
+    assert packing.file_name(name) == file

@@ -4,56 +4,33 @@ The work runs in a thread of the app, so a reload shows it again, still going. A
 and kept nowhere; the token of whoever runs the page is never used.
 """
 
-import logging
-import re
 import secrets
-import shutil
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from microformer.errors import UserError
 from microformer.files import disk_errors
+from microformer.ui.actions import packing, work
 from microformer.ui.actions.models import name_of
+from microformer.ui.actions.work import Progress, Work
 from microformer.ui.workspace import Visitor, Workspace
 
-log = logging.getLogger(__name__)
-
 KEPT_AS = "transfer"
-FILE_KEPT = 3600.0
-"""Seconds for which a file that was made for download stays."""
-MOST_NAME = 60
-
-Progress = Callable[[float, str], None]
-
-
-class Stopped(Exception):
-    """The visitor asked to stop."""
 
 
 @dataclass
-class Transfer:
-    """A model on its way. Its thread writes, anybody reads; ``state`` is set last.
+class Transfer(Work):
+    """A model on its way. ``source`` is ``push``, ``pull``, ``export`` or ``import``.
 
-    ``kind`` is ``push``, ``pull``, ``export`` or ``import``. ``run`` is the identifier of the run that came of it,
-    ``file`` what can be downloaded, ``address`` the page on the Hub.
+    ``run`` is the identifier of the run that came of it, ``file`` what can be downloaded, ``address`` the page on the
+    Hub.
     """
 
-    kind: str
-    name: str
-    began: float
-    fraction: float = 0.0
-    doing: str = "Starting"
-    state: str = "working"
-    """``working``, then ``done``, ``stopped`` or ``failed``."""
-    message: str = ""
     run: str | None = None
     file: Path | None = None
     address: str | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
-    ended: threading.Event = field(default_factory=threading.Event)
 
 
 def push(workspace: Workspace, visitor: Visitor, model: Any, repository: Any, token: Any, private: Any) -> Transfer:
@@ -65,13 +42,13 @@ def push(workspace: Workspace, visitor: Visitor, model: Any, repository: Any, to
     if not _line(token):
         raise UserError("A token with the right to write is needed; make one in the settings of your Hub account.")
 
-    def work(transfer: Transfer, progress: Progress) -> None:
+    def steps(transfer: Transfer, progress: Progress) -> None:
         from microformer.hub.client import push
 
         transfer.address = push(run, repo, _line(token), private=private is True, progress=progress)
         transfer.message = f"“{transfer.name}” is on the Hub: {transfer.address}"
 
-    return _begin(workspace, visitor, "push", name_of(workspace, visitor, model), work)
+    return _begin(workspace, visitor, "push", name_of(workspace, visitor, model), steps)
 
 
 def pull(workspace: Workspace, visitor: Visitor, repository: Any, token: Any) -> Transfer:
@@ -107,23 +84,18 @@ def upload(workspace: Workspace, visitor: Visitor, file: Any) -> Transfer:
     return _begin_to_add(workspace, visitor, "import", path.name, path.stem, unpack)
 
 
-def export(workspace: Workspace, visitor: Visitor, model: Any) -> Transfer:
-    """Begin to make one file of a model's best checkpoint."""
+def export(workspace: Workspace, visitor: Visitor, model: Any, form: Any = "whole") -> Transfer:
+    """Begin to make one file of a model's best checkpoint; ``form`` is one of ``packing.FORMS``."""
     run = workspace.run_path(_chosen(model), visitor)
     name = name_of(workspace, visitor, model)
 
-    def work(transfer: Transfer, progress: Progress) -> None:
-        from microformer.hub.archive import export_run
-
+    def steps(transfer: Transfer, progress: Progress) -> None:
         progress(0.2, "Packing")
-        # Whoever knows the address of a file may download it, so its folder has a name that cannot be guessed.
-        folder = _downloads(workspace) / secrets.token_urlsafe(24)
-        with disk_errors(folder):
-            folder.mkdir()
-        transfer.file = export_run(run, folder / f"{file_name(name)}.zip")
-        transfer.message = f"{transfer.file.name} is ready: press Download."
+        transfer.file = packing.pack(workspace, run, name, form)
+        size = transfer.file.stat().st_size / 10**6
+        transfer.message = f"{transfer.file.name} is ready ({size:.1f} MB): press Download."
 
-    return _begin(workspace, visitor, "export", name, work)
+    return _begin(workspace, visitor, "export", name, steps)
 
 
 def current(workspace: Workspace, visitor: Visitor) -> Transfer | None:
@@ -134,29 +106,13 @@ def current(workspace: Workspace, visitor: Visitor) -> Transfer | None:
 
 def stop(workspace: Workspace, visitor: Visitor) -> None:
     """Stop the visitor's transfer before its next part; nothing of it is kept here."""
-    working = current(workspace, visitor)
-    if working is not None:
-        working.stop.set()
+    work.stop(current(workspace, visitor))
 
 
 def progress(workspace: Workspace, visitor: Visitor, request: dict[str, Any]) -> dict[str, Any]:
-    """What the browser shows of the transfer: state, share done (0 to 1) and a sentence. ``request`` is empty."""
-    working = current(workspace, visitor)
-    if working is None:
-        return {"state": "none", "fraction": 0.0, "says": "", "source": "", "key": 0.0}
-    state = working.state  # first: what ends the work is written before it
-    says = {
-        "working": f"{working.doing} …",
-        "done": working.message,
-        "stopped": "Stopped; nothing was kept.",
-        "failed": working.message,
-    }[state]
-    return {"state": state, "fraction": working.fraction, "says": says, "source": working.kind, "key": working.began}
-
-
-def file_name(name: str) -> str:
-    """A name that every file system takes, from what a person called a model."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:MOST_NAME] or "model"
+    """What the browser shows of the transfer, see ``work.shown``. ``request`` is empty."""
+    transfer = current(workspace, visitor)
+    return work.shown(transfer, f"{transfer.doing} …" if transfer else "")
 
 
 def _begin_to_add(
@@ -171,7 +127,7 @@ def _begin_to_add(
     workspace.runs.check_room(visitor)
     workspace.check_disk()
 
-    def work(transfer: Transfer, progress: Progress) -> None:
+    def steps(transfer: Transfer, progress: Progress) -> None:
         # Names that begin with a dot are not on the shelf: the run appears there only when it is whole.
         beside = workspace.runs.root / f".{secrets.token_hex(8)}"
         fetch(beside, progress)
@@ -181,57 +137,21 @@ def _begin_to_add(
         transfer.run = id
         transfer.message = f"“{workspace.runs.item(id, visitor).name}” is here; you can let it write now."
 
-    return _begin(workspace, visitor, kind, name, work)
+    return _begin(workspace, visitor, kind, name, steps)
 
 
 def _begin(
-    workspace: Workspace, visitor: Visitor, kind: str, name: str, work: Callable[[Transfer, Progress], None]
+    workspace: Workspace, visitor: Visitor, kind: str, name: str, steps: Callable[[Transfer, Progress], None]
 ) -> Transfer:
-    working = current(workspace, visitor)
-    if working is not None and working.state == "working":
-        raise UserError(f"“{working.name}” is still on its way; wait for it, or stop it first.")
-    started = Transfer(kind, name, workspace.clock())
-    workspace.registry.put(visitor, KEPT_AS, started)
-    threading.Thread(target=_run, args=(workspace, visitor, started, work), name="transfer", daemon=True).start()
-    return started
+    work.refuse_second(current(workspace, visitor), "on its way")
+    started = Transfer(name, workspace.clock(), kind)
 
-
-def _run(
-    workspace: Workspace, visitor: Visitor, transfer: Transfer, work: Callable[[Transfer, Progress], None]
-) -> None:
-    def told(fraction: float, text: str) -> None:
-        if transfer.stop.is_set() and fraction < 1:
-            raise Stopped
-        transfer.fraction = fraction
-        if fraction < 1:  # the last words name a place on this machine, which is nobody's business
-            transfer.doing = text
-
-    state = "failed"
-    try:
-        work(transfer, told)
+    def run(progress: Progress) -> None:
+        steps(started, progress)
         workspace.mark(visitor, "hub")
-        transfer.fraction, state = 1.0, "done"
-    except Stopped:
-        state = "stopped"
-    except UserError as error:
-        transfer.message = str(error)
-    except Exception:
-        log.exception("%s failed", transfer.kind)
-        transfer.message = "Something went wrong on the way; what happened is in the server's log."
-    finally:
-        transfer.state = state
-        transfer.ended.set()
 
-
-def _downloads(workspace: Workspace) -> Path:
-    """The folder of files to download, after those that have been there for long were removed."""
-    folder = workspace.uploads() / "downloads"
-    with disk_errors(folder):
-        folder.mkdir(exist_ok=True)
-        for old in list(folder.iterdir()):
-            if workspace.clock() - old.stat().st_mtime > FILE_KEPT:
-                shutil.rmtree(old, ignore_errors=True)
-    return folder
+    work.start(workspace, visitor, KEPT_AS, started, run)
+    return started
 
 
 def _chosen(model: Any) -> Any:

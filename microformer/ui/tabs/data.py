@@ -8,8 +8,8 @@ import gradio as gr
 from gradio.components import Component
 
 from microformer.data.corpora import CORPORA
-from microformer.ui.actions import preparing
-from microformer.ui.actions.preparing import TextChoice
+from microformer.ui.actions import preparing, text_choice
+from microformer.ui.actions.text_choice import TextChoice
 from microformer.ui.page import QUIET, Page
 from microformer.ui.progress_bar import progress_bar
 from microformer.ui.tabs import datasets
@@ -26,7 +26,7 @@ TOKENIZERS = [
     ("Bytes", "byte"),
     ("Parts of words (BPE)", "bpe"),
     ("Parts of words (WordPiece)", "wordpiece"),
-    ("As another model", preparing.GIVEN),
+    ("As another model", text_choice.GIVEN),
 ]
 
 
@@ -123,7 +123,7 @@ def _build_tokenizer(page: Page) -> dict[str, Any]:
         elem_classes=[*page.term("tokenizer"), "stacked"],
     )
     cuts: dict[tuple[str, ...], gr.Column] = {}
-    with gr.Column(visible=False, elem_classes="part") as cuts[preparing.LEARNED]:
+    with gr.Column(visible=False, elem_classes="part") as cuts[text_choice.LEARNED]:
         vocab_size = gr.Slider(
             300,
             16_384,
@@ -133,7 +133,7 @@ def _build_tokenizer(page: Page) -> dict[str, Any]:
             elem_id="data-vocabulary",
             elem_classes=page.term("vocabulary"),
         )
-    with gr.Column(visible=False, elem_classes="part") as cuts[(preparing.GIVEN,)]:
+    with gr.Column(visible=False, elem_classes="part") as cuts[(text_choice.GIVEN,)]:
         like = gr.Dropdown([], label="As in this dataset or model", elem_id="data-like", filterable=False)
         file = gr.File(
             file_count="single",
@@ -171,14 +171,14 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
     )
 
     def cut(workspace: Workspace, visitor: Visitor, kind: Any, like: Any) -> Any:
-        known = preparing.tokenizers(workspace, visitor)
+        known = text_choice.tokenizers(workspace, visitor)
         chosen = like if like in [value for _, value in known] else (known[0][1] if known else None)
         return [*(gr.Column(visible=kind in kinds) for kinds in parts.cuts), gr.Dropdown(known, value=chosen)]
 
     shown: list[Any] = [*parts.cuts.values(), parts.like]
     page.on(parts.tokenizer.input, cut, [parts.tokenizer, parts.like], shown)
     _wire_preparing(page, parts)
-    datasets.wire(page, parts.shelf, all_parts["train"].dataset)
+    datasets.wire(page, parts.shelf, all_parts["train"].new.dataset)
 
 
 def _wire_preparing(page: Page, parts: Parts) -> None:

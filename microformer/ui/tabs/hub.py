@@ -17,6 +17,12 @@ ABOUT_PUSH = (
 )
 ABOUT_PULL = "Any model that somebody shared from Microformer; write to it, teach it, or train it further."
 ABOUT_FILE = "No account needed: a model as one file, to keep, to send, or to bring back here or elsewhere."
+FORMS = [
+    ("Whole", "whole"),
+    ("Smaller: 8 bits", "8"),
+    ("Smallest: 4 bits", "4"),
+    ("For other programs (ONNX)", "onnx"),
+]
 
 # On a phone the buttons are a long way below.
 TO_PROGRESS = "() => document.querySelector('#hub-progress')?.scrollIntoView({block: 'nearest', behavior: 'smooth'})"
@@ -34,6 +40,7 @@ class Parts:
     pull_from: gr.Textbox
     pull_token: gr.Textbox
     pull: gr.Button
+    form: gr.Radio
     pack: gr.Button
     download: gr.DownloadButton
     file: gr.File
@@ -81,6 +88,9 @@ def _build_going(page: Page) -> dict[str, Any]:
         push = gr.Button("Put it on the Hub", variant="primary", elem_id="hub-push")
     with gr.Column(elem_classes="part"):
         gr.Markdown(f"#### As a file\n{ABOUT_FILE}", elem_classes="quiet")
+        form = gr.Radio(
+            FORMS, value="whole", label="Form", elem_id="hub-form", elem_classes=[*page.term("bits"), "stacked"]
+        )
         with gr.Row():
             pack = gr.Button("Make the file", elem_id="hub-pack", min_width=120)
             download = gr.DownloadButton(
@@ -92,6 +102,7 @@ def _build_going(page: Page) -> dict[str, Any]:
         "token": token,
         "private": private,
         "push": push,
+        "form": form,
         "pack": pack,
         "download": download,
     }
@@ -166,8 +177,8 @@ def _wire_transfers(page: Page, parts: Parts) -> None:
     def upload(workspace: Workspace, visitor: Visitor, file: Any) -> Any:
         return [*_working(hub.upload(workspace, visitor, file)), None]
 
-    def pack(workspace: Workspace, visitor: Visitor, model: Any) -> Any:
-        return _working(hub.export(workspace, visitor, model))
+    def pack(workspace: Workspace, visitor: Visitor, model: Any, form: Any) -> Any:
+        return _working(hub.export(workspace, visitor, model, form))
 
     def settled(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:
         transfer = hub.current(workspace, visitor)
@@ -180,7 +191,7 @@ def _wire_transfers(page: Page, parts: Parts) -> None:
     page.on(parts.pull.click, pull, [parts.pull_from, parts.pull_token], [*begun, parts.pull_token])
     page.on(parts.pull_from.submit, pull, [parts.pull_from, parts.pull_token], [*begun, parts.pull_token])
     page.on(parts.file.upload, upload, [parts.file], [*begun, parts.file])
-    page.on(parts.pack.click, pack, [parts.model], begun)
+    page.on(parts.pack.click, pack, [parts.model, parts.form], begun)
     page.on(parts.stop.click, hub.stop)
     page.on(parts.progress.settled, settled, [parts.model], [*_outputs(parts), parts.model])
 

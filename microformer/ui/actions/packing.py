@@ -1,0 +1,64 @@
+"""A model as one file to download: as it is, in fewer bits, or for other programs."""
+
+import re
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from microformer.errors import UserError
+from microformer.files import disk_errors
+from microformer.ui.workspace import Workspace
+
+FORMS = {"whole": 32, "8": 8, "4": 4, "onnx": 32}
+"""What a file may hold, and the bits of its weights."""
+KEPT = 3600.0
+"""Seconds for which a file that was made for download stays."""
+MOST_NAME = 60
+
+
+def pack(workspace: Workspace, run: str | Path, name: str, form: Any) -> Path:
+    """A new file that holds the best checkpoint of ``run`` in one of ``FORMS``, called after the model's name."""
+    if form not in FORMS:
+        raise UserError(f"There is no kind of file {form!r}; choose one of {', '.join(FORMS)}.")
+    # Whoever knows the address of a file may download it, so its folder has a name that cannot be guessed.
+    folder = _downloads(workspace) / secrets.token_urlsafe(24)
+    with disk_errors(folder):
+        folder.mkdir()
+    if form == "onnx":
+        from microformer.onnx_export import export_onnx
+
+        return export_onnx(run, folder / f"{file_name(name)}.onnx")
+    from microformer.hub.archive import export_run
+
+    if FORMS[form] == 32:
+        return export_run(run, folder / f"{file_name(name)}.zip")
+    with disk_errors(folder), tempfile.TemporaryDirectory(dir=folder) as beside:
+        small = _in_fewer_bits(run, FORMS[form], Path(beside) / "run")
+        return export_run(small, folder / f"{file_name(name)}-{form}-bits.zip")
+
+
+def file_name(name: str) -> str:
+    """A name that every file system takes, from what a person called a model."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:MOST_NAME] or "model"
+
+
+def _in_fewer_bits(run: str | Path, bits: int, out: Path) -> Path:
+    from microformer.adapters.quantize import quantized
+    from microformer.checkpoint import load
+    from microformer.training.derive import derive
+
+    loaded = load(run)
+    return derive(loaded, quantized(loaded.model, bits), out, f"The same model in {bits} bits.")
+
+
+def _downloads(workspace: Workspace) -> Path:
+    """The folder of files to download, after those that have been there for long were removed."""
+    folder = workspace.uploads() / "downloads"
+    with disk_errors(folder):
+        folder.mkdir(exist_ok=True)
+        for old in list(folder.iterdir()):
+            if workspace.clock() - old.stat().st_mtime > KEPT:
+                shutil.rmtree(old, ignore_errors=True)
+    return folder
