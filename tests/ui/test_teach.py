@@ -8,9 +8,9 @@ import pytest
 
 from microformer.errors import UserError
 from microformer.teaching.settings import TeachSettings
-from microformer.ui.actions import chat, lessons, lists, memories, models, proofs, shared, streams, teach
+from microformer.ui.actions import answers, chat, lessons, lists, memories, models, proofs, shared, streams, teach
+from microformer.ui.actions.answers import Manner
 from microformer.ui.actions.lessons import Lesson
-from microformer.ui.actions.teach import Manner
 from microformer.ui.tabs.teach_memory import proof_of_lesson
 from microformer.ui.workspace import Visitor, Workspace
 from tests.teaching.small_models import save_run
@@ -40,7 +40,7 @@ def rows(workspace: Workspace, visitor: Visitor, model: str, **request: Any) -> 
 
 def written(workspace: Workspace, visitor: Visitor, model: str) -> list[str]:
     """The texts that are on show, once they are whole."""
-    group = streams.latest(workspace, visitor, teach.place_of(model))
+    group = streams.latest(workspace, visitor, answers.place_of(model))
     assert group is not None
     return [stream.result(PATIENCE) for stream in group.streams]
 
@@ -48,11 +48,11 @@ def written(workspace: Workspace, visitor: Visitor, model: str) -> list[str]:
 def test_a_fact_is_learnt_said_before_and_after_and_ticked(workspace: Workspace, ada: Visitor, model: str) -> None:
     lesson = over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
     assert rows(workspace, ada, model) == [["Who?", "Zoe", True]]
-    teach.results(workspace, ada, Manner())
+    answers.results(workspace, ada, Manner())
     before, after = written(workspace, ada, model)
     assert after == " Zoe" != before
     assert "says it exactly" in lessons.outcome(lesson) and lesson.unchanged
-    assert teach.results(workspace, ada, Manner()) is None, "shown once"
+    assert answers.results(workspace, ada, Manner()) is None, "shown once"
 
 
 def test_what_was_taught_is_there_after_a_restart_and_for_nobody_else(
@@ -90,7 +90,7 @@ def test_what_was_said_before_and_after_a_list_is_told_of_its_new_facts_only(
 ) -> None:
     over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
     over(teach.teach_fact(workspace, ada, model, "When?", "Now"))
-    assert streams.latest_key(workspace, ada, teach.place_of(model)) is not None
+    assert streams.latest_key(workspace, ada, answers.place_of(model)) is not None
     table = tmp_path / "facts.csv"
     table.write_text("prompt,answer\nWho?,<b>Tom</b>\nWhere?,Here\nWhen?,Now\n")
     lesson = teach.teach_list(workspace, ada, model, str(table))
@@ -101,7 +101,7 @@ def test_what_was_said_before_and_after_a_list_is_told_of_its_new_facts_only(
     ]
     assert lesson.told[0].before == "Zoe"
     assert "&lt;b&gt;Tom" in proof_of_lesson(workspace, ada, model)
-    assert streams.latest_key(workspace, ada, teach.place_of(model)) is None, "that was of another lesson"
+    assert streams.latest_key(workspace, ada, answers.place_of(model)) is None, "that was of another lesson"
 
 
 @pytest.mark.parametrize("prompt", ["Who?", "Whose?"])
@@ -117,7 +117,7 @@ def test_a_row_can_be_changed_its_prompt_as_well(workspace: Workspace, ada: Visi
 def test_a_reset_gives_the_base_back_and_can_be_undone(workspace: Workspace, ada: Visitor, model: str) -> None:
     over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
     teach.reset(workspace, ada, model)
-    teach.ask(workspace, ada, model, "Who?", Manner(gate="on"))
+    answers.ask(workspace, ada, model, "Who?", Manner(gate="on"))
     base, now = written(workspace, ada, model)
     assert base == now and rows(workspace, ada, model) == []
     with pytest.raises(UserError, match="nothing to reset"):
@@ -140,9 +140,9 @@ def test_gate_and_strength_decide_and_it_is_told_how(
     workspace: Workspace, ada: Visitor, model: str, manner: Manner, words: str
 ) -> None:
     over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
-    teach.ask(workspace, ada, model, "Who?", manner)
+    answers.ask(workspace, ada, model, "Who?", manner)
     base, answer = written(workspace, ada, model)
-    group = streams.latest(workspace, ada, teach.place_of(model))
+    group = streams.latest(workspace, ada, answers.place_of(model))
     assert group is not None and words in group.about
     assert (answer == base) is (manner.strength == 0 or manner.gate == "off")
 
@@ -157,7 +157,7 @@ def test_a_memory_is_saved_to_a_file_and_loaded_beside_or_instead(
     shown = lists.taught(workspace, bob, {"model": model})
     assert [row[0] for row in shown["rows"]] == ["Where?"] and shown["beside"][0][1:] == ["Ada's <b>", "1 fact"]
     for prompt, answer in (("Who?", " Zoe"), ("Where?", " Here")):
-        teach.ask(workspace, bob, model, prompt, Manner())
+        answers.ask(workspace, bob, model, prompt, Manner())
         assert written(workspace, bob, model)[1] == answer
     lists.put_aside(workspace, bob, {"model": model, "id": shown["beside"][0][0]})
     teach.load(workspace, bob, model, str(file), memories.OWN)
@@ -263,14 +263,14 @@ def test_what_cannot_be_taught_is_refused_in_a_sentence(
 def test_the_list_can_answer_without_the_model_and_says_that_it_did(
     workspace: Workspace, ada: Visitor, model: str
 ) -> None:
-    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe", Manner(gate=teach.LOOKUP)))
-    teach.results(workspace, ada, Manner(gate=teach.LOOKUP))
-    group = streams.latest(workspace, ada, teach.place_of(model))
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe", Manner(gate=answers.LOOKUP)))
+    answers.results(workspace, ada, Manner(gate=answers.LOOKUP))
+    group = streams.latest(workspace, ada, answers.place_of(model))
     assert group is not None and group.headings == ("Before", "After")
     assert group.streams[1].result(PATIENCE) == " Zoe" and group.streams[1].tokens, "a lesson shows what the model says"
     for prompt, text in (("who?", " Zoe"), ("Something else", "")):
-        teach.ask(workspace, ada, model, prompt, Manner(gate=teach.LOOKUP))
-        group = streams.latest(workspace, ada, teach.place_of(model))
+        answers.ask(workspace, ada, model, prompt, Manner(gate=answers.LOOKUP))
+        group = streams.latest(workspace, ada, answers.place_of(model))
         assert group is not None and "without a model" in group.headings[1]
         assert group.streams[1].result(PATIENCE) == text and not group.streams[1].tokens
 
@@ -289,7 +289,7 @@ def test_a_shared_memory_can_be_loaded_by_others_and_changed_by_nobody_else(
     assert shared.offered(workspace, bob, loaded) == [("Ada's facts", id)]
     assert rows(workspace, bob, model) == [], "it is not Bob's by being seen"
     assert shared.load(workspace, bob, model, id, memories.BESIDE) == "Ada's facts"
-    teach.ask(workspace, bob, model, "Who?", Manner())
+    answers.ask(workspace, bob, model, "Who?", Manner())
     assert written(workspace, bob, model)[1] == " Zoe"
     with pytest.raises(UserError, match="belongs to somebody else"):
         workspace.sessions.delete(id, bob)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from microformer.errors import UserError
-from microformer.ui.actions import models, teach
+from microformer.ui.actions import answers, models, teach
+from microformer.ui.actions.answers import Manner
 from microformer.ui.actions.lessons import Lesson
-from microformer.ui.actions.teach import Manner
 from microformer.ui.workspace import Visitor, Workspace
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _answered(workspace: Workspace, visitor: Visitor, model: Any, message: str) 
     found = recall(known.sessions, message)
     manner = Manner(temperature=EXACT if found.open else LIVELY, max_tokens=LENGTH)
     reply = speaker.engine.sample(found.reads, manner.sampling, found.memory, owner=visitor.browser)
-    return Turn(message, reply, found.open, teach.gate_in_words(found, manner, known) if found.open else "")
+    return Turn(message, reply, found.open, answers.gate_in_words(found, manner, known) if found.open else "")
 
 
 def _after_the_lesson(workspace: Workspace, visitor: Visitor, model: Any, turn: Turn) -> Turn:

@@ -6,8 +6,8 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from microformer.ui.actions import lessons, models, streams, teach
-from microformer.ui.actions.teach import Manner
+from microformer.ui.actions import answers, lessons, models, streams, teach
+from microformer.ui.actions.answers import Manner
 from microformer.ui.page import Page
 from microformer.ui.progress_bar import progress_bar
 from microformer.ui.tabs import teach_memory, teach_sleep
@@ -16,7 +16,7 @@ from microformer.ui.token_stream import token_stream
 from microformer.ui.workspace import Visitor, Workspace
 
 WAYS = [("One fact", "fact"), ("A list", "list"), ("A passage", "passage"), ("A chat", "chat")]
-GATES = [("where it fits", "auto"), ("always", "on"), ("never", "off"), ("look it up instead", teach.LOOKUP)]
+GATES = [("where it fits", "auto"), ("always", "on"), ("never", "off"), ("look it up instead", answers.LOOKUP)]
 NOTHING = "Teach a fact or ask something: here is what the model says without and with its second memory."
 NO_MODEL = "There is no model yet; train one on the Train tab."
 LIST_HELP = (
@@ -149,7 +149,7 @@ def _build_answers(page: Page) -> dict[str, Any]:
         )
         with gr.Row():
             seed = gr.Number(1, label="Seed", precision=0, elem_id="teach-seed", elem_classes=page.term("seed"))
-            length = gr.Slider(10, teach.MOST_TOKENS, value=60, step=10, label="Most tokens", elem_id="teach-length")
+            length = gr.Slider(10, answers.MOST_TOKENS, value=60, step=10, label="Most tokens", elem_id="teach-length")
     return {"view": view, "chances": chances, "manner": [gate, strength, temperature, seed, length]}
 
 
@@ -173,11 +173,11 @@ def _wire_lessons(page: Page, parts: Parts) -> None:
 
     def teach_fact(workspace: Workspace, visitor: Visitor, model: Any, prompt: Any, answer: Any, *manner: Any) -> Any:
         lesson = teach.teach_fact(workspace, visitor, model, prompt, answer, Manner.of(*manner))
-        key = streams.latest_key(workspace, visitor, teach.place_of(model))
+        key = streams.latest_key(workspace, visitor, answers.place_of(model))
         return [lesson.key, gr.Button(visible=True), key, ""]
 
     def ask(workspace: Workspace, visitor: Visitor, model: Any, prompt: Any, *manner: Any) -> Any:
-        return [teach.ask(workspace, visitor, model, prompt, Manner.of(*manner)), ""]
+        return [answers.ask(workspace, visitor, model, prompt, Manner.of(*manner)), ""]
 
     def teach_list(workspace: Workspace, visitor: Visitor, model: Any, uploaded: Any) -> Any:
         return [*teach_memory.begun(teach.teach_list(workspace, visitor, model, uploaded)), None, ""]
@@ -238,8 +238,8 @@ def _after_outputs(parts: Parts) -> list[Any]:
 
 def _after(workspace: Workspace, visitor: Visitor, model: Any, manner: tuple[Any, ...]) -> list[Any]:
     """Everything that a lesson may have changed."""
-    shown = streams.latest_key(workspace, visitor, teach.place_of(model))
-    key = teach.results(workspace, visitor, Manner.of(*manner)) or shown
+    shown = streams.latest_key(workspace, visitor, answers.place_of(model))
+    key = answers.results(workspace, visitor, Manner.of(*manner)) or shown
     return [
         gr.Button(visible=lessons.learning(workspace, visitor)),
         key,
