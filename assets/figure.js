@@ -22,6 +22,7 @@ const draw = () => {
     yaxis: { gridcolor: grid, zerolinecolor: grid, fixedrange: true, ...given.layout.yaxis },
   };
   place.style.height = `${layout.height ?? 320}px`;
+  place.hidden = !given.data.length;
   place.setAttribute("aria-label", value.words);
   words.textContent = value.words;
   Plotly.react(place, given.data, layout, { displayModeBar: false, responsive: false });

@@ -105,12 +105,12 @@ const options = {
 };
 
 // A curve of a hundred points with one more looks the same, and drawing takes time from the training: so it is drawn
-// again when it has grown by a fiftieth, or after a while. The small ones may wait longer.
+// again when it has grown by a twentieth, or after a while. The small ones may wait longer.
 const points = () => Object.values(curves).reduce((sum, curve) => sum + curve.step.length, 0);
-const worth_drawing = () => points() - drawn_points >= drawn_points / 50 || Date.now() - drawn_at > 10000;
+const worth_drawing = () => points() - drawn_points >= drawn_points / 20 || Date.now() - drawn_at > 10000;
 
 const draw = (all = true) => {
-  all = all || Date.now() - drawn_small_at > 5000;
+  all = all || Date.now() - drawn_small_at > 15000;
   drawn_points = points();
   drawn_at = Date.now();
   if (all) drawn_small_at = drawn_at;

@@ -100,7 +100,11 @@ def _facts(card: Card) -> str:
         ("documents", f"{info.documents:,}", ""),
     ]
     guess = info.baselines.get("bigram")
-    if guess is not None:
+    if info.kind == "labelled" and info.guess is not None:
+        facts.append(("right by guessing", f"{info.guess:.0%}", ""))
+    elif info.kind == "valued" and info.guess is not None:
+        facts.append(("off by, when guessing", f"{info.guess:.3g}", ""))
+    elif info.kind == "text" and guess is not None:
         facts.append(("bits/byte to beat", f"{guess.bits_per_byte:.2f}", question_mark("bits per byte")))
     return (
         '<dl class="numbers">'

@@ -83,10 +83,10 @@ def run_view(follow: Follow, *, elem_id: str) -> gr.HTML:
     )
 
 
-def figure(*, elem_id: str) -> gr.HTML:
-    """A picture that is given as ``{"figure": …, "words": …}``, or nothing."""
+def figure(value: dict[str, Any] | None = None, *, elem_id: str) -> gr.HTML:
+    """A picture that is given as ``{"figure": …, "words": …}``, or nothing; without data, the words stand alone."""
     return gr.HTML(
-        None,
+        value,
         html_template=FIGURE,
         js_on_load=(ASSETS / "figure.js").read_text(encoding="utf-8"),
         head=plotly_script(),

@@ -112,12 +112,12 @@ def lines(x: Sequence[float], curves: Mapping[str, Sequence[float]], *, x_title:
             for number, (name, values) in enumerate(curves.items())
         ],
         "layout": {
-            "height": 320 if curves else 40,
+            "height": 320,
             "margin": MARGIN | {"l": 50},
-            "xaxis": {"title": {"text": x_title}, "visible": bool(curves)},
-            "yaxis": {"title": {"text": y_title}, "rangemode": "tozero", "visible": bool(curves)},
+            "xaxis": {"title": {"text": x_title}, "rangemode": "tozero"},
+            "yaxis": {"title": {"text": y_title}, "rangemode": "tozero"},
             "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-            "showlegend": bool(curves),
+            "showlegend": True,
         },
     }
 

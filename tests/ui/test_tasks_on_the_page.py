@@ -12,7 +12,7 @@ from microformer.training.run_directory import Run
 from microformer.ui.actions import plans, preparing, runs, sample
 from microformer.ui.actions import train as starting
 from microformer.ui.actions.looks import look
-from microformer.ui.actions.preparing import TextChoice
+from microformer.ui.actions.text_choice import TextChoice
 from microformer.ui.actions.words import SCORES
 from microformer.ui.prediction import prediction_html
 from microformer.ui.workspace import Visitor, Workspace, new_secret
@@ -52,6 +52,7 @@ def test_a_run_on_rows_learns_what_they_are_for_and_can_be_tried(
     words = shown["shown"]["words"]
     assert words["score_name"] == score and words["score"] != "–"
     assert shown["shown"]["guess"] is None, "a loss per token is no line to beat for whole texts"
+    assert all(one["text"].startswith(" → ") for one in shown["shown"]["samples"])
     assert shown["runs"][run]["judged_by"] == score and shown["runs"][run]["rows"]["score"][-1] is not None
     assert ("who always" in words["meaning"]) == (task != "sequence_to_sequence")
     found = sample.predicted(workspace, visitor, run, "best", "Where is it?")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from microformer.training.run_directory import Run
 from microformer.ui.actions.looks import Look, advice, look, read_config, read_info, status_step
 from microformer.ui.actions.words import (
+    TEXT_SCORE,
     duration,
     figure,
     in_words,
@@ -127,6 +128,7 @@ def _shown(now: Look, samples_from: int) -> dict[str, Any]:
     guess = info.baselines.get("bigram") if info else None
     step = status_step(now.status, now.last)
     key, score, form = score_of(now.config.task if now.config else None)
+    between = "" if key == TEXT_SCORE[0] else " → "  # a text goes on; what is asked gets an answer
     return {
         "state": now.status.state,
         "fraction": now.fraction,
@@ -148,7 +150,11 @@ def _shown(now: Look, samples_from: int) -> dict[str, Any]:
         "samples_from": 0 if following < samples_from else samples_from,
         "samples_next": following,
         "samples": [
-            {"when": f"step {row.get('step', 0):,}", "prompt": str(row.get("prompt", "")), "text": str(row.get("text"))}
+            {
+                "when": f"step {row.get('step', 0):,}",
+                "prompt": str(row.get("prompt", "")),
+                "text": f"{between}{row.get('text')}",
+            }
             for row in samples[-SAMPLES_AT_ONCE:]
         ],
     }

@@ -10,7 +10,7 @@ from microformer.model.profile import Profile
 from microformer.ui import live_chart, plots
 from microformer.ui.actions import inspect, models
 from microformer.ui.dataset_card import short_number
-from microformer.ui.page import Page
+from microformer.ui.page import QUIET, Page
 from microformer.ui.workspace import Visitor, Workspace
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 FIRST_TEXT = "One quiet morning, Nora had a big kettle. The big kettle was in the"
 NO_MODEL = "There is no model yet; train one on the Train tab."
 NO_LENS = "This model judges whole texts, so it has no next token in mind."
-NO_GRADIENTS = "Of this model it was not written down how strongly each layer learnt; runs trained here do."
+NO_GRADIENTS = "How strongly each layer learnt was not recorded for this model; it is for runs trained here."
+NOT_YET = "Press Look inside: each row shows from which tokens the model takes when it reads one."
+NO_LENS_YET = '<p class="quiet">The three likeliest next tokens, after the embedding and after each layer.</p>'
+NO_PICTURE = {"figure": {"data": [], "layout": {}}, "words": NOT_YET}
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,13 @@ def build(page: Page) -> Parts:
             text = gr.Textbox(FIRST_TEXT, label="A text to read", lines=3, max_lines=8, elem_id="inspect-text")
             look = gr.Button("Look inside", variant="primary", elem_id="inspect-look", interactive=False)
             gr.Markdown("#### What each layer would say next")
-            lens = gr.HTML("", elem_id="inspect-lens", apply_default_css=False)
+            lens = gr.HTML(NO_LENS_YET, elem_id="inspect-lens", apply_default_css=False)
         with gr.Column(scale=6, min_width=320, elem_classes="card"):
             gr.Markdown("### Which token attends to which")
             with gr.Row():
                 layer = gr.Slider(1, 2, value=1, step=1, label="Layer", elem_id="inspect-layer", min_width=220)
                 head = gr.Slider(1, 2, value=1, step=1, label="Head", elem_id="inspect-head", min_width=220)
-            attention = live_chart.figure(elem_id="inspect-attention")
+            attention = live_chart.figure(NO_PICTURE, elem_id="inspect-attention")
     with gr.Row(equal_height=False, elem_classes="sides"):
         with gr.Column(scale=5, min_width=320, elem_classes="card"):
             gr.Markdown("### What it is made of")
@@ -94,6 +97,8 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
     known = [parts.model, parts.look, parts.costs, parts.gradients]
     page.on(page.panes["inspect"].select, refresh, [page.last_model, parts.model], known)
     page.on(parts.model.input, refresh, [page.last_model, parts.model], known)
+    # What another model made of the text is not this one's.
+    parts.model.input(lambda: (NO_PICTURE, NO_LENS_YET), None, [parts.attention, parts.lens], **QUIET)
     asked = [parts.model, parts.text, parts.layer, parts.head]
     page.on(parts.look.click, look, asked, read)
     for slider in (parts.layer, parts.head):
@@ -116,7 +121,8 @@ def attention_value(reading: "Reading", layer: int, head: int) -> dict[str, Any]
     most = int(last.argmax())
     words = (
         f"Layer {layer}, head {head}: the last token, “{reading.tokens[-1]}”, takes most from number {most + 1}, "
-        f"“{reading.tokens[most]}” ({100 * float(last[most]):.0f} %). Each row sums to 100 %."
+        f"“{reading.tokens[most]}” ({100 * float(last[most]):.0f}\N{NO-BREAK SPACE}%). "
+        "Each row sums to 100\N{NO-BREAK SPACE}%."
     )
     shares = [[round(share, 4) for share in row] for row in weights.tolist()]
     return {"figure": plots.heat_map(reading.tokens, shares), "words": words}
@@ -125,7 +131,7 @@ def attention_value(reading: "Reading", layer: int, head: int) -> dict[str, Any]
 def gradients_value(steps: list[int], norms: list[list[float]]) -> dict[str, Any]:
     """The norm of each layer's gradient by step, or why there is none."""
     if not steps:
-        return {"figure": plots.lines([], {}, x_title="step", y_title="gradient norm"), "words": NO_GRADIENTS}
+        return NO_PICTURE | {"words": NO_GRADIENTS}
     curves = {f"layer {number}": list(one) for number, one in enumerate(zip(*norms, strict=True), 1)}
     words = (
         f"At step {steps[-1]:,} layer {_largest(norms[-1])} learnt most strongly; the shares of all change over time."
