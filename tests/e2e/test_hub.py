@@ -71,7 +71,7 @@ def test_a_model_goes_to_the_hub_and_comes_back(
 
 def test_a_model_travels_as_a_file(playground: Playground, visits: Visits, tmp_path: Path) -> None:
     page = arrive(playground, visits(playground))
-    page.get_by_label("Smaller: 8 bits").check()
+    page.get_by_label("8 bits").check()
     page.locator("#hub-pack").click()
     expect(says(page)).to_contain_text("small-8-bits.zip is ready", timeout=LONG)
     button = page.locator("#hub-download")

@@ -16,13 +16,11 @@ ABOUT_PUSH = (
     "text it learned from stays here."
 )
 ABOUT_PULL = "Any model that somebody shared from Microformer; write to it, teach it, or train it further."
-ABOUT_FILE = "No account needed: a model as one file, to keep, to send, or to bring back here or elsewhere."
-FORMS = [
-    ("Whole", "whole"),
-    ("Smaller: 8 bits", "8"),
-    ("Smallest: 4 bits", "4"),
-    ("For other programs (ONNX)", "onnx"),
-]
+ABOUT_FILE = (
+    "No account needed: a model as one file, to keep, to send, or to bring back here or elsewhere; in fewer bits it is "
+    "smaller, and as ONNX it is for other programs."
+)
+FORMS = [("Whole", "whole"), ("8 bits", "8"), ("4 bits", "4"), ("ONNX", "onnx")]
 
 # On a phone the buttons are a long way below.
 TO_PROGRESS = "() => document.querySelector('#hub-progress')?.scrollIntoView({block: 'nearest', behavior: 'smooth'})"
@@ -88,9 +86,7 @@ def _build_going(page: Page) -> dict[str, Any]:
         push = gr.Button("Put it on the Hub", variant="primary", elem_id="hub-push")
     with gr.Column(elem_classes="part"):
         gr.Markdown(f"#### As a file\n{ABOUT_FILE}", elem_classes="quiet")
-        form = gr.Radio(
-            FORMS, value="whole", label="Form", elem_id="hub-form", elem_classes=[*page.term("bits"), "stacked"]
-        )
+        form = gr.Radio(FORMS, value="whole", label="Form", elem_id="hub-form", elem_classes=page.term("bits"))
         with gr.Row():
             pack = gr.Button("Make the file", elem_id="hub-pack", min_width=120)
             download = gr.DownloadButton(
