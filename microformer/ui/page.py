@@ -85,6 +85,13 @@ class Page:
         settings = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None} | options
         return trigger(self.shown(action, early=early), [self.visitor, *inputs], list(outputs), **settings)
 
+    def hold(self, button: gr.Button, working: str, action: Action, inputs: Any = (), outputs: Any = ()) -> None:
+        """Call the action when a button is pressed, which says ``working`` and cannot be pressed until it is done."""
+        name = button.value
+        pressed = button.click(lambda: gr.Button(working, interactive=False), None, button, **QUIET)
+        done = self.on(pressed.then, action, inputs, outputs, trigger_mode="once")
+        done.then(lambda: gr.Button(name, interactive=True), None, button, **QUIET)
+
     def on_arrival(
         self, action: Action, inputs: Sequence[Component] = (), outputs: Sequence[Component] = (), **options: Any
     ) -> Any:

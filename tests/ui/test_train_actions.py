@@ -12,7 +12,7 @@ import pytest
 from microformer.errors import UserError
 from microformer.presets import load_preset
 from microformer.training.run_directory import Run
-from microformer.ui.actions import plans, runs, train
+from microformer.ui.actions import offers, plans, runs, train
 from microformer.ui.actions.looks import overview
 from microformer.ui.actions.words import state_in_words
 from microformer.ui.plan_card import memory, plan_html, problem_html
@@ -64,33 +64,33 @@ def test_a_model_too_large_to_be_tried_out_is_not_tried_out(workspace: Workspace
 
 
 def test_every_preset_is_labelled_with_its_time_on_this_machine(workspace: Workspace, visitor: Visitor) -> None:
-    labels = plans.preset_labels(workspace, visitor, more=True)
-    assert [name for _, name in labels] == [one.name for one in plans.fitting("text")]
+    labels = offers.preset_labels(workspace, visitor, more=True)
+    assert [name for _, name in labels] == [one.name for one in offers.fitting("text")]
     assert all(" here\n" in label for label, _ in labels)
     assert "starter" not in [name for _, name in labels]
 
 
 @pytest.mark.parametrize("kind", ["text", "labelled", "valued", "paired"])
 def test_few_presets_are_shown_at_first_and_none_for_another_kind_of_data(kind: str) -> None:
-    few, all = plans.shortlist(kind), plans.fitting(kind)
+    few, all = offers.shortlist(kind), offers.fitting(kind)
     assert len(few) <= 4
     assert {one.name for one in few} < {one.name for one in all}
-    assert plans.DEFAULT_PRESET in [one.name for one in few]
-    assert {one.config.task for one in all} <= {"auto", plans.ROW_TASKS.get(kind)}
+    assert offers.DEFAULT_PRESET in [one.name for one in few]
+    assert {one.config.task for one in all} <= {"auto", offers.ROW_TASKS.get(kind)}
     if kind != "text":
-        assert few[0].config.task == plans.ROW_TASKS[kind], "what was made for the data comes first"
-    assert "large" in [one.name for one in plans.shortlist(kind, "large")], "what is chosen stays in sight"
+        assert few[0].config.task == offers.ROW_TASKS[kind], "what was made for the data comes first"
+    assert "large" in [one.name for one in offers.shortlist(kind, "large")], "what is chosen stays in sight"
 
 
 def test_every_offered_preset_is_for_some_kind_of_data() -> None:
-    kinds = ["text", *plans.ROW_TASKS]
-    assert {one.name for kind in kinds for one in plans.fitting(kind)} == {one.name for one in plans.offered()}
+    kinds = ["text", *offers.ROW_TASKS]
+    assert {one.name for kind in kinds for one in offers.fitting(kind)} == {one.name for one in plans.offered()}
 
 
 def test_a_preset_for_other_data_gives_way(workspace: Workspace, visitor: Visitor) -> None:
     data = dataset(workspace, visitor)
-    assert plans.preset_for(workspace, visitor, data, "mood") == plans.DEFAULT_PRESET
-    assert plans.preset_for(workspace, visitor, data, "large") == "large"
+    assert offers.preset_for(workspace, visitor, data, "mood") == offers.DEFAULT_PRESET
+    assert offers.preset_for(workspace, visitor, data, "large") == "large"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from microformer.data.info import DatasetInfo
 from microformer.data.tokenizers import load_tokenizer
 from microformer.model.profile import profile
 from microformer.training.config import RunConfig
-from microformer.ui.actions.plans import fitting
+from microformer.ui.actions.offers import fitting
 from microformer.ui.workspace import Item, Visitor, Workspace
 
 PREVIEW_CHARACTERS = 700

@@ -1,6 +1,5 @@
 """What a run will be, before it starts: its configuration, its size and parts, memory, time, and the command for it."""
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,17 +12,11 @@ from microformer.training.config import RunConfig
 from microformer.training.fabric import wanted
 from microformer.training.progress import Budget
 from microformer.ui.actions.command_line import command_line
-from microformer.ui.actions.words import duration
 from microformer.ui.workspace import Visitor, Workspace
 
 TALES = "tales"
 """Stands for a dataset that is made when the run starts: the least clicks from an empty workspace to a first loss."""
 TALES_MEGABYTES = 5
-DEFAULT_PRESET = "tiny"
-FIRST_PRESETS = ("microformer", DEFAULT_PRESET, "small")
-"""Those that are shown at once; the others come on request."""
-# What rows are for; a text is to be gone on with, which every other preset can learn.
-ROW_TASKS = {"labelled": "classification", "valued": "regression", "paired": "sequence_to_sequence"}
 # A model whose trial with two blocks would take more than this is not tried out.
 TRIAL_BYTES = 1_000_000_000
 # A guess of the vocabulary where no dataset is known yet.
@@ -69,11 +62,11 @@ def plan(
     ``measure`` says how long it will take and whether there is memory for it; that may take some seconds the first
     time, because a step like it is tried out.
     """
-    info = _info(workspace, visitor, dataset)
+    info = chosen_info(workspace, visitor, dataset)
     base = preset_named(preset)
     vocabulary = info.vocab_size if info else TALES_VOCABULARY
     config = configuration(*suited(base, info, model, training), vocabulary, base.about)
-    _check_size(workspace, config)
+    check_size(workspace, config)
     rows = -(-config.training.batch_size // config.training.gradient_accumulation)
     cost = profile(replace(config.model, outputs=numbers_told(info, config)), batch_size=rows)
     text_tokens = info.train_tokens if info else TALES_MEGABYTES * 900_000
@@ -145,7 +138,7 @@ def configuration(model: Mapping[str, Any], training: Mapping[str, Any], vocab_s
     return RunConfig.from_dict(values)
 
 
-def _check_size(workspace: Workspace, config: RunConfig) -> None:
+def check_size(workspace: Workspace, config: RunConfig) -> None:
     """Raise ``UserError`` for a model larger than a visitor may train here, or for more than one device."""
     if workspace.limits.parameters is not None and wanted(config.training):
         raise UserError("Runs of visitors use one device; set devices and nodes to 1, and strategy to auto.")
@@ -160,31 +153,6 @@ def _check_size(workspace: Workspace, config: RunConfig) -> None:
 def offered() -> list[Preset]:
     """The presets on the page: all but the starter's, which is for whoever wants to make it again by command."""
     return [one for one in presets() if one.name != "starter"]
-
-
-def fitting(kind: str) -> list[Preset]:
-    """The presets for a dataset of this kind: those made for its rows first, then those for any dataset."""
-    made = [one for one in offered() if one.config.task == ROW_TASKS.get(kind)]
-    return made + [one for one in offered() if one.config.task == "auto"]
-
-
-def shortlist(kind: str, chosen: Any = None) -> list[Preset]:
-    """The few presets that are shown at first for a dataset of this kind, and the chosen one."""
-    return [one for one in fitting(kind) if one.config.task != "auto" or one.name in (*FIRST_PRESETS, chosen)]
-
-
-def preset_for(workspace: Workspace, visitor: Visitor, dataset: Any, chosen: Any) -> str:
-    """The chosen preset where it can learn from the dataset, else the first that can."""
-    names = [one.name for one in fitting(kind_of(workspace, visitor, dataset))]
-    return chosen if chosen in names else DEFAULT_PRESET
-
-
-def kind_of(workspace: Workspace, visitor: Visitor, dataset: Any) -> str:
-    """The kind of the chosen dataset; that of a text where none can be read."""
-    with contextlib.suppress(UserError):
-        info = _info(workspace, visitor, dataset)
-        return info.kind if info else "text"
-    return "text"
 
 
 def preset_named(name: Any) -> Preset:
@@ -216,46 +184,7 @@ def check_memory(config: RunConfig) -> None:
     estimate.check_memory(config, runtime.find_device(config.training.device))
 
 
-def preset_labels(
-    workspace: Workspace, visitor: Visitor, dataset: Any = TALES, chosen: Any = None, *, more: bool = False
-) -> list[tuple[str, str]]:
-    """Each preset's label, with how long it takes on this machine, and its name. May take seconds the first time.
-
-    Those that the dataset is of the right kind for: a few and the chosen one, or with ``more`` all of them.
-
-    Where none like it was trained here, only a small one is tried out; the others are taken to do as many FLOPs a
-    second, which is a little too slow for the largest. Whoever chooses a preset sees it measured.
-    """
-    from microformer.training import estimate  # brings torch
-
-    tried = preset_named(DEFAULT_PRESET).config
-    pace = (seconds_for(workspace, with_vocabulary(tried), 1) or 1.0) / _step_flops(tried)
-    labels, kind = [], kind_of(workspace, visitor, dataset)
-    for one in fitting(kind) if more else shortlist(kind, chosen):
-        shown = estimate.known_seconds_per_step(with_vocabulary(one.config), workspace.home)
-        step = pace * _step_flops(one.config) if shown is None else shown
-        training = one.config.training
-        needed = duration(60 * training.max_minutes if training.max_minutes else step * (training.max_steps or 0))
-        labels.append((preset_label(one, needed), one.name))
-    return labels
-
-
-def preset_label(preset: Preset, needed: str = "") -> str:
-    """A preset in two lines: its name, with how long it takes here if that is known, and what it is for."""
-    return f"{preset.name}{f' · {needed} here' if needed else ''}\n{preset.about}"
-
-
-def with_vocabulary(config: RunConfig) -> RunConfig:
-    """A preset as it would be for Tiny Tales in characters."""
-    return replace(config, model=replace(config.model, vocab_size=TALES_VOCABULARY))
-
-
-def _step_flops(config: RunConfig) -> int:
-    tokens = config.training.batch_size * config.model.max_seq_len
-    return tokens * profile(with_vocabulary(config).model).training_flops
-
-
-def _info(workspace: Workspace, visitor: Visitor, dataset: Any) -> DatasetInfo | None:
+def chosen_info(workspace: Workspace, visitor: Visitor, dataset: Any) -> DatasetInfo | None:
     """The card of the chosen dataset, or ``None`` for Tiny Tales that are yet to be made."""
     if dataset == TALES:
         return None

@@ -1,0 +1,90 @@
+"""The presets on offer: which of them suit a dataset, and how long each takes here."""
+
+import contextlib
+from dataclasses import replace
+from typing import Any
+
+from microformer.errors import UserError
+from microformer.model.profile import profile
+from microformer.presets import Preset
+from microformer.training.config import RunConfig
+from microformer.ui.actions.plans import (
+    TALES,
+    TALES_VOCABULARY,
+    chosen_info,
+    offered,
+    preset_named,
+    seconds_for,
+)
+from microformer.ui.actions.words import duration
+from microformer.ui.workspace import Visitor, Workspace
+
+DEFAULT_PRESET = "tiny"
+FIRST_PRESETS = ("microformer", DEFAULT_PRESET, "small")
+"""Those that are shown at once; the others come on request."""
+# What rows are for; a text is to be gone on with, which every other preset can learn.
+ROW_TASKS = {"labelled": "classification", "valued": "regression", "paired": "sequence_to_sequence"}
+
+
+def fitting(kind: str) -> list[Preset]:
+    """The presets for a dataset of this kind: those made for its rows first, then those for any dataset."""
+    made = [one for one in offered() if one.config.task == ROW_TASKS.get(kind)]
+    return made + [one for one in offered() if one.config.task == "auto"]
+
+
+def shortlist(kind: str, chosen: Any = None) -> list[Preset]:
+    """The few presets that are shown at first for a dataset of this kind, and the chosen one."""
+    return [one for one in fitting(kind) if one.config.task != "auto" or one.name in (*FIRST_PRESETS, chosen)]
+
+
+def preset_for(workspace: Workspace, visitor: Visitor, dataset: Any, chosen: Any) -> str:
+    """The chosen preset where it can learn from the dataset, else the one that every dataset suits."""
+    names = [one.name for one in fitting(kind_of(workspace, visitor, dataset))]
+    return chosen if chosen in names else DEFAULT_PRESET
+
+
+def kind_of(workspace: Workspace, visitor: Visitor, dataset: Any) -> str:
+    """The kind of the chosen dataset; that of a text where none can be read."""
+    with contextlib.suppress(UserError):
+        info = chosen_info(workspace, visitor, dataset)
+        return info.kind if info else "text"
+    return "text"
+
+
+def preset_labels(
+    workspace: Workspace, visitor: Visitor, dataset: Any = TALES, chosen: Any = None, *, more: bool = False
+) -> list[tuple[str, str]]:
+    """Each preset's label, with how long it takes on this machine, and its name. May take seconds the first time.
+
+    Those that the dataset is of the right kind for: a few and the chosen one, or with ``more`` all of them.
+
+    Where none like it was trained here, only a small one is tried out; the others are taken to do as many FLOPs a
+    second, which is a little too slow for the largest. Whoever chooses a preset sees it measured.
+    """
+    from microformer.training import estimate  # brings torch
+
+    tried = preset_named(DEFAULT_PRESET).config
+    pace = (seconds_for(workspace, with_vocabulary(tried), 1) or 1.0) / _step_flops(tried)
+    labels, kind = [], kind_of(workspace, visitor, dataset)
+    for one in fitting(kind) if more else shortlist(kind, chosen):
+        shown = estimate.known_seconds_per_step(with_vocabulary(one.config), workspace.home)
+        step = pace * _step_flops(one.config) if shown is None else shown
+        training = one.config.training
+        needed = duration(60 * training.max_minutes if training.max_minutes else step * (training.max_steps or 0))
+        labels.append((preset_label(one, needed), one.name))
+    return labels
+
+
+def preset_label(preset: Preset, needed: str = "") -> str:
+    """A preset in two lines: its name, with how long it takes here if that is known, and what it is for."""
+    return f"{preset.name}{f' · {needed} here' if needed else ''}\n{preset.about}"
+
+
+def with_vocabulary(config: RunConfig) -> RunConfig:
+    """A preset as it would be for Tiny Tales in characters."""
+    return replace(config, model=replace(config.model, vocab_size=TALES_VOCABULARY))
+
+
+def _step_flops(config: RunConfig) -> int:
+    tokens = config.training.batch_size * config.model.max_seq_len
+    return tokens * profile(with_vocabulary(config).model).training_flops

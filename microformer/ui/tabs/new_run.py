@@ -1,0 +1,191 @@
+"""The part of the Train tab that sets up a run: what it learns from, its settings, and what they amount to."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from microformer.errors import UserError
+from microformer.model.config import LORA, ModelConfig
+from microformer.training.config import RunConfig, TrainConfig
+from microformer.ui.actions import data as datasets
+from microformer.ui.actions import offers, plans
+from microformer.ui.forms import Form, build_form
+from microformer.ui.page import Page
+from microformer.ui.plan_card import plan_html, problem_html
+from microformer.ui.workspace import Visitor, Workspace
+
+NEW_TALES = (f"New: Tiny Tales, {plans.TALES_MEGABYTES} MB, made on the spot", plans.TALES)
+MORE, FEWER = "More presets", "Fewer presets"
+TASKS = [
+    ("What the dataset is for", "auto"),
+    ("To go on with a text", "language_modelling"),
+    ("To fill gaps in a text", "masked_language_modelling"),
+    ("To sort texts by label", "classification"),
+    ("To estimate a number", "regression"),
+    ("To answer with a text", "sequence_to_sequence"),
+]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the wiring, and other tabs, need of it. ``filled`` is the preset that the forms were filled from."""
+
+    dataset: gr.Dropdown
+    preset: gr.Radio
+    more: gr.Button
+    all_shown: gr.State
+    task: gr.Dropdown
+    name: gr.Textbox
+    model: Form
+    training: Form
+    filled: gr.State
+    plan: gr.HTML
+    command: gr.Textbox
+    start: gr.Button
+
+    @property
+    def widgets(self) -> list[Component]:
+        """The widgets of both forms, model first."""
+        return [*self.model.widgets, *self.training.widgets]
+
+    @property
+    def chosen(self) -> list[Component]:
+        """All that says what the run will be: dataset, preset, and what ``values`` takes with it."""
+        return [self.dataset, self.preset, self.task, self.filled, *self.widgets]
+
+    def values(self, preset: Any, task: Any, filled: Any, *entered: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The settings of model and training, from what stands in ``chosen``. Raises ``UserError``."""
+        if filled != preset:  # chosen just now, and not in the widgets yet
+            entered = tuple(self.fill(plans.preset_named(preset).config))
+        model, training = self.read(entered)
+        return model, training | {"task": task}
+
+    def read(self, entered: tuple[Any, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What stands in ``widgets``, as values by name. Raises ``UserError``."""
+        cut = len(self.model.widgets)
+        return self.model.read(entered[:cut]), self.training.read(entered[cut:])
+
+    def fill(self, config: RunConfig) -> list[Any]:
+        """What ``widgets`` show for a configuration."""
+        return [*self.model.show(config.model), *self.training.show(config.training)]
+
+
+def build(page: Page) -> dict[str, Any]:
+    """What is chosen for each run, the plan, and the button."""
+    gr.Markdown("### A new run")
+    dataset = gr.Dropdown(
+        [NEW_TALES],
+        value=plans.TALES,
+        label="Learn from",
+        elem_id="train-dataset",
+        filterable=False,
+        elem_classes=page.term("dataset"),
+    )
+    preset = gr.Radio(
+        [(offers.preset_label(one), one.name) for one in offers.shortlist("text")],
+        value=offers.DEFAULT_PRESET,
+        label="Preset",
+        elem_id="train-preset",
+        elem_classes=[*page.term("preset"), "presets"],
+    )
+    more = gr.Button(MORE, size="sm", elem_id="train-more-presets", elem_classes="link")
+    task = gr.Dropdown(TASKS, value="auto", label="What it learns", elem_id="train-task", filterable=False)
+    name = gr.Textbox(label="Name (optional)", max_lines=1, max_length=80, elem_id="train-name")
+    plan = gr.HTML("", elem_id="train-plan", apply_default_css=False)
+    start = gr.Button("Start training", variant="primary", elem_id="train-start")
+    with gr.Accordion("The same as a command", open=False, elem_id="train-command-line"):
+        command = gr.Textbox(
+            label="Command",
+            show_label=False,
+            container=False,
+            interactive=False,
+            lines=3,
+            max_lines=8,
+            buttons=["copy"],
+            elem_id="train-command",
+        )
+    return {
+        "dataset": dataset,
+        "preset": preset,
+        "more": more,
+        "all_shown": gr.State(False),
+        "task": task,
+        "name": name,
+        "plan": plan,
+        "command": command,
+        "start": start,
+    }
+
+
+def build_settings() -> dict[str, Any]:
+    """Every setting of the model and of its training."""
+    gr.Markdown("#### The model")
+    model = build_form(ModelConfig, skip=("vocab_size", "bits", *LORA), id_prefix="model-")
+    gr.Markdown("#### Its training")
+    training = build_form(TrainConfig, id_prefix="training-")
+    return {"model": model, "training": training, "filled": gr.State(None)}
+
+
+def wire(page: Page, parts: Parts) -> None:
+    """Show what the chosen run will be, whenever something is chosen."""
+    planned = [parts.plan, parts.command]
+    filled = [parts.filled, *parts.widgets, *planned]
+
+    def show_plan(workspace: Workspace, visitor: Visitor, *chosen: Any, measure: bool = False) -> Any:
+        dataset, preset, *_ = chosen
+        try:
+            plan = plans.plan(workspace, visitor, dataset, preset, *parts.values(*chosen[1:]), measure=measure)
+        except UserError as error:
+            return [problem_html(str(error)), ""]
+        return [plan_html(plan), plan.command]
+
+    def measure_plan(workspace: Workspace, visitor: Visitor, *chosen: Any) -> Any:
+        return show_plan(workspace, visitor, *chosen, measure=True)
+
+    def label_presets(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, all_shown: Any) -> Any:
+        return gr.Radio(offers.preset_labels(workspace, visitor, dataset, preset, more=all_shown))
+
+    def fold(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, all_shown: Any) -> Any:
+        shown = not all_shown
+        return [shown, gr.Button(FEWER if shown else MORE), label_presets(workspace, visitor, dataset, preset, shown)]
+
+    def arrive(workspace: Workspace, visitor: Visitor, dataset: Any, *rest: Any) -> Any:
+        names = choices(workspace, visitor)
+        ids = [id for _, id in names]
+        chosen = dataset if dataset in ids and dataset != plans.TALES else ids[0]
+        return [gr.Dropdown(names, value=chosen), *choose_dataset(workspace, visitor, chosen, *rest)]
+
+    def choose_dataset(workspace: Workspace, visitor: Visitor, *chosen: Any) -> Any:
+        dataset, preset, task, *_ = chosen
+        able = offers.preset_for(workspace, visitor, dataset, preset)
+        if able != preset:
+            return [able, *choose_preset(workspace, visitor, dataset, able, task)]
+        return [*[gr.skip()] * (2 + len(parts.widgets)), *show_plan(workspace, visitor, *chosen)]
+
+    def choose_preset(workspace: Workspace, visitor: Visitor, dataset: Any, name: Any, task: Any) -> Any:
+        entered = parts.fill(plans.preset_named(name).config)
+        return [name, *entered, *show_plan(workspace, visitor, dataset, name, task, name, *entered)]
+
+    page.on_arrival(choose_preset, [parts.dataset, parts.preset, parts.task], filled)
+    typed = [parts.task.input, *(widget.input for widget in parts.widgets)]  # type: ignore[attr-defined]
+    last: dict[str, Any] = {"trigger_mode": "always_last"}
+    changes = [
+        page.on(page.panes["train"].select, arrive, parts.chosen, [parts.dataset, parts.preset, *filled]),
+        page.on(parts.dataset.input, choose_dataset, parts.chosen, [parts.preset, *filled], **last),
+        page.on(parts.preset.input, choose_preset, [parts.dataset, parts.preset, parts.task], filled, **last),
+        page.on(partial(gr.on, typed), show_plan, parts.chosen, planned, **last),
+    ]
+    # What takes a trial on this machine comes after what is known at once.
+    measured = [page.on(one.then, measure_plan, parts.chosen, planned) for one in changes]
+    listed = [parts.dataset, parts.preset, parts.all_shown]
+    for one in measured[:2]:
+        page.on(one.then, label_presets, listed, [parts.preset])
+    page.on(parts.more.click, fold, listed, [parts.all_shown, parts.more, parts.preset])
+
+
+def choices(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str]]:
+    """What a run can learn from: the visitor's datasets, and Tiny Tales that are yet to be made."""
+    return [*datasets.choices(workspace, visitor), NEW_TALES]
