@@ -52,6 +52,11 @@ def problem_html(sentence: str) -> str:
     return f'<p class="warning" role="alert">{html.escape(sentence)}</p>'
 
 
+def proposal_html(sentence: str) -> str:
+    """What is proposed, and what to expect of it."""
+    return f'<p class="run-meaning" role="status">{html.escape(sentence)}</p>'
+
+
 def memory(size: float) -> str:
     """Bytes as people say them."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -1,8 +1,8 @@
-"""The presets on offer: which of them suit a dataset, and how long each takes here."""
+"""The presets on offer: which of them suit a dataset, how long each takes here, and which to take for some minutes."""
 
 import contextlib
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microformer.errors import UserError
 from microformer.model.profile import profile
@@ -11,6 +11,7 @@ from microformer.training.config import RunConfig
 from microformer.ui.actions.plans import (
     TALES,
     TALES_VOCABULARY,
+    check_size,
     chosen_info,
     offered,
     preset_named,
@@ -18,6 +19,9 @@ from microformer.ui.actions.plans import (
 )
 from microformer.ui.actions.words import duration
 from microformer.ui.workspace import Visitor, Workspace
+
+if TYPE_CHECKING:
+    from microformer.training.proposal import Proposal
 
 DEFAULT_PRESET = "tiny"
 FIRST_PRESETS = ("microformer", DEFAULT_PRESET, "small")
@@ -49,6 +53,26 @@ def kind_of(workspace: Workspace, visitor: Visitor, dataset: Any) -> str:
         info = chosen_info(workspace, visitor, dataset)
         return info.kind if info else "text"
     return "text"
+
+
+def proposed(workspace: Workspace, visitor: Visitor, dataset: Any, minutes: Any) -> "Proposal":
+    """What to train on the dataset in so many minutes; takes some seconds the first time. Raises ``UserError``."""
+    from microformer.training.proposal import propose  # brings torch
+
+    most = workspace.limits.train_minutes
+    if isinstance(minutes, bool) or not isinstance(minutes, int | float):
+        raise UserError("Say how many minutes you have; 3 are enough to begin with.")
+    if most is not None and minutes > most:
+        raise UserError(f"A run may take {most:g} minutes at most here; say so many or fewer.")
+    kind, ladder = kind_of(workspace, visitor, dataset), {}
+    for one in fitting(kind):
+        with contextlib.suppress(UserError):  # too large for a visitor
+            check_size(workspace, with_vocabulary(one.config))
+            ladder[one.name] = one.config
+    if (working := workspace.supervisor.working()) is not None:
+        workspace.supervisor.learn_speed(working)  # a trial beside it would be slow
+    text = None if dataset == TALES else workspace.datasets.get(dataset, visitor)
+    return propose(minutes, text, ladder, workspace.home)
 
 
 def preset_labels(

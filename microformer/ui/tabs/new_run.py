@@ -9,12 +9,13 @@ from gradio.components import Component
 
 from microformer.errors import UserError
 from microformer.model.config import LORA, ModelConfig
+from microformer.presets import with_changes
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.ui.actions import data as datasets
 from microformer.ui.actions import offers, plans
 from microformer.ui.forms import Form, build_form
-from microformer.ui.page import Page
-from microformer.ui.plan_card import plan_html, problem_html
+from microformer.ui.page import QUIET, Page
+from microformer.ui.plan_card import plan_html, problem_html, proposal_html
 from microformer.ui.workspace import Visitor, Workspace
 
 NEW_TALES = (f"New: Tiny Tales, {plans.TALES_MEGABYTES} MB, made on the spot", plans.TALES)
@@ -34,6 +35,9 @@ class Parts:
     """What the wiring, and other tabs, need of it. ``filled`` is the preset that the forms were filled from."""
 
     dataset: gr.Dropdown
+    minutes: gr.Number
+    propose: gr.Button
+    proposal: gr.HTML
     preset: gr.Radio
     more: gr.Button
     all_shown: gr.State
@@ -84,6 +88,10 @@ def build(page: Page) -> dict[str, Any]:
         filterable=False,
         elem_classes=page.term("dataset"),
     )
+    with gr.Row(elem_classes="under-way"):
+        minutes = gr.Number(3, label="Minutes I have", elem_id="train-minutes", scale=1, min_width=120)
+        propose = gr.Button("Propose a run", elem_id="train-propose", scale=2, min_width=140)
+    proposal = gr.HTML("", elem_id="train-proposal", apply_default_css=False)
     preset = gr.Radio(
         [(offers.preset_label(one), one.name) for one in offers.shortlist("text")],
         value=offers.DEFAULT_PRESET,
@@ -109,6 +117,9 @@ def build(page: Page) -> dict[str, Any]:
         )
     return {
         "dataset": dataset,
+        "minutes": minutes,
+        "propose": propose,
+        "proposal": proposal,
         "preset": preset,
         "more": more,
         "all_shown": gr.State(False),
@@ -165,6 +176,15 @@ def wire(page: Page, parts: Parts) -> None:
             return [able, *choose_preset(workspace, visitor, dataset, able, task)]
         return [*[gr.skip()] * (2 + len(parts.widgets)), *show_plan(workspace, visitor, *chosen)]
 
+    def propose(workspace: Workspace, visitor: Visitor, dataset: Any, task: Any, minutes: Any, all_shown: Any) -> Any:
+        found = offers.proposed(workspace, visitor, dataset, minutes)
+        changes = {"model": found.model, "training": found.training}
+        entered = parts.fill(with_changes(plans.preset_named(found.preset).config, changes))
+        preset = found.preset
+        labels = offers.preset_labels(workspace, visitor, dataset, preset, more=all_shown)
+        planned = show_plan(workspace, visitor, dataset, preset, task, preset, *entered, measure=True)
+        return [proposal_html(found.sentence), gr.Radio(labels, value=preset), preset, *entered, *planned]
+
     def choose_preset(workspace: Workspace, visitor: Visitor, dataset: Any, name: Any, task: Any) -> Any:
         entered = parts.fill(plans.preset_named(name).config)
         return [name, *entered, *show_plan(workspace, visitor, dataset, name, task, name, *entered)]
@@ -184,6 +204,9 @@ def wire(page: Page, parts: Parts) -> None:
     for one in measured[:2]:
         page.on(one.then, label_presets, listed, [parts.preset])
     page.on(parts.more.click, fold, listed, [parts.all_shown, parts.more, parts.preset])
+    asked = [parts.dataset, parts.task, parts.minutes, parts.all_shown]
+    page.hold(parts.propose, "Trying out …", propose, asked, [parts.proposal, parts.preset, *filled])
+    gr.on([parts.dataset.input, parts.preset.input], lambda: "", None, parts.proposal, **QUIET)
 
 
 def choices(workspace: Workspace, visitor: Visitor) -> list[tuple[str, str]]:
