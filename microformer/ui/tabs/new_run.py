@@ -76,6 +76,34 @@ class Parts:
         """What ``widgets`` show for a configuration."""
         return [*self.model.show(config.model), *self.training.show(config.training)]
 
+    @property
+    def planned(self) -> list[Component]:
+        """What ``show_plan`` updates."""
+        return [self.plan, self.command]
+
+    @property
+    def set_up(self) -> list[Component]:
+        """What ``choose_preset`` updates."""
+        return [self.filled, *self.widgets, *self.planned]
+
+    def show_plan(self, workspace: Workspace, visitor: Visitor, *chosen: Any, measure: bool = False) -> list[Any]:
+        """What stands in ``chosen`` amounts to, or why it cannot be trained."""
+        dataset, preset, *_ = chosen
+        try:
+            plan = plans.plan(workspace, visitor, dataset, preset, *self.values(*chosen[1:]), measure=measure)
+        except UserError as error:
+            return [problem_html(str(error)), ""]
+        return [plan_html(plan), plan.command]
+
+    def measure_plan(self, workspace: Workspace, visitor: Visitor, *chosen: Any) -> list[Any]:
+        """The same, with the time that it takes here, for which a step may have to be tried out."""
+        return self.show_plan(workspace, visitor, *chosen, measure=True)
+
+    def choose_preset(self, workspace: Workspace, visitor: Visitor, dataset: Any, name: Any, task: Any) -> list[Any]:
+        """Fill the forms with a preset."""
+        entered = self.fill(plans.preset_named(name).config)
+        return [name, *entered, *self.show_plan(workspace, visitor, dataset, name, task, name, *entered)]
+
 
 def build(page: Page) -> dict[str, Any]:
     """What is chosen for each run, the plan, and the button."""
@@ -141,27 +169,14 @@ def build_settings() -> dict[str, Any]:
 
 
 def wire(page: Page, parts: Parts) -> None:
-    """Show what the chosen run will be, whenever something is chosen."""
-    planned = [parts.plan, parts.command]
-    filled = [parts.filled, *parts.widgets, *planned]
+    """Connect the events."""
+    measured = _wire_plan(page, parts)
+    _wire_presets(page, parts, measured)
+    _wire_proposal(page, parts)
 
-    def show_plan(workspace: Workspace, visitor: Visitor, *chosen: Any, measure: bool = False) -> Any:
-        dataset, preset, *_ = chosen
-        try:
-            plan = plans.plan(workspace, visitor, dataset, preset, *parts.values(*chosen[1:]), measure=measure)
-        except UserError as error:
-            return [problem_html(str(error)), ""]
-        return [plan_html(plan), plan.command]
 
-    def measure_plan(workspace: Workspace, visitor: Visitor, *chosen: Any) -> Any:
-        return show_plan(workspace, visitor, *chosen, measure=True)
-
-    def label_presets(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, all_shown: Any) -> Any:
-        return gr.Radio(offers.preset_labels(workspace, visitor, dataset, preset, more=all_shown))
-
-    def fold(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, all_shown: Any) -> Any:
-        shown = not all_shown
-        return [shown, gr.Button(FEWER if shown else MORE), label_presets(workspace, visitor, dataset, preset, shown)]
+def _wire_plan(page: Page, parts: Parts) -> list[Any]:
+    """Show what the chosen run will be, whenever something is chosen; the events after a dataset was."""
 
     def arrive(workspace: Workspace, visitor: Visitor, dataset: Any, *rest: Any) -> Any:
         names = choices(workspace, visitor)
@@ -173,39 +188,52 @@ def wire(page: Page, parts: Parts) -> None:
         dataset, preset, task, *_ = chosen
         able = offers.preset_for(workspace, visitor, dataset, preset)
         if able != preset:
-            return [able, *choose_preset(workspace, visitor, dataset, able, task)]
-        return [*[gr.skip()] * (2 + len(parts.widgets)), *show_plan(workspace, visitor, *chosen)]
+            return [able, *parts.choose_preset(workspace, visitor, dataset, able, task)]
+        return [*[gr.skip()] * (2 + len(parts.widgets)), *parts.show_plan(workspace, visitor, *chosen)]
 
-    def propose(workspace: Workspace, visitor: Visitor, dataset: Any, task: Any, minutes: Any, all_shown: Any) -> Any:
-        found = offers.proposed(workspace, visitor, dataset, minutes)
-        changes = {"model": found.model, "training": found.training}
-        entered = parts.fill(with_changes(plans.preset_named(found.preset).config, changes))
-        preset = found.preset
-        labels = offers.preset_labels(workspace, visitor, dataset, preset, more=all_shown)
-        planned = show_plan(workspace, visitor, dataset, preset, task, preset, *entered, measure=True)
-        return [proposal_html(found.sentence), gr.Radio(labels, value=preset), preset, *entered, *planned]
-
-    def choose_preset(workspace: Workspace, visitor: Visitor, dataset: Any, name: Any, task: Any) -> Any:
-        entered = parts.fill(plans.preset_named(name).config)
-        return [name, *entered, *show_plan(workspace, visitor, dataset, name, task, name, *entered)]
-
-    page.on_arrival(choose_preset, [parts.dataset, parts.preset, parts.task], filled)
+    by_preset = [parts.dataset, parts.preset, parts.task]
+    page.on_arrival(parts.choose_preset, by_preset, parts.set_up)
     typed = [parts.task.input, *(widget.input for widget in parts.widgets)]  # type: ignore[attr-defined]
     last: dict[str, Any] = {"trigger_mode": "always_last"}
     changes = [
-        page.on(page.panes["train"].select, arrive, parts.chosen, [parts.dataset, parts.preset, *filled]),
-        page.on(parts.dataset.input, choose_dataset, parts.chosen, [parts.preset, *filled], **last),
-        page.on(parts.preset.input, choose_preset, [parts.dataset, parts.preset, parts.task], filled, **last),
-        page.on(partial(gr.on, typed), show_plan, parts.chosen, planned, **last),
+        page.on(page.panes["train"].select, arrive, parts.chosen, [parts.dataset, parts.preset, *parts.set_up]),
+        page.on(parts.dataset.input, choose_dataset, parts.chosen, [parts.preset, *parts.set_up], **last),
+        page.on(parts.preset.input, parts.choose_preset, by_preset, parts.set_up, **last),
+        page.on(partial(gr.on, typed), parts.show_plan, parts.chosen, parts.planned, **last),
     ]
     # What takes a trial on this machine comes after what is known at once.
-    measured = [page.on(one.then, measure_plan, parts.chosen, planned) for one in changes]
+    return [page.on(one.then, parts.measure_plan, parts.chosen, parts.planned) for one in changes][:2]
+
+
+def _wire_presets(page: Page, parts: Parts, measured: list[Any]) -> None:
+    """Offer the presets that suit the dataset, with their times: a few, or all."""
+
+    def label(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, all_shown: Any) -> Any:
+        return gr.Radio(offers.preset_labels(workspace, visitor, dataset, preset, more=all_shown))
+
+    def fold(workspace: Workspace, visitor: Visitor, dataset: Any, preset: Any, all_shown: Any) -> Any:
+        shown = not all_shown
+        return [shown, gr.Button(FEWER if shown else MORE), label(workspace, visitor, dataset, preset, shown)]
+
     listed = [parts.dataset, parts.preset, parts.all_shown]
-    for one in measured[:2]:
-        page.on(one.then, label_presets, listed, [parts.preset])
+    for one in measured:
+        page.on(one.then, label, listed, [parts.preset])
     page.on(parts.more.click, fold, listed, [parts.all_shown, parts.more, parts.preset])
+
+
+def _wire_proposal(page: Page, parts: Parts) -> None:
+    """Set up the run that suits the minutes one has."""
+
+    def propose(workspace: Workspace, visitor: Visitor, dataset: Any, task: Any, minutes: Any, all_shown: Any) -> Any:
+        found = offers.proposed(workspace, visitor, dataset, minutes)
+        preset, changes = found.preset, {"model": found.model, "training": found.training}
+        entered = parts.fill(with_changes(plans.preset_named(preset).config, changes))
+        labels = offers.preset_labels(workspace, visitor, dataset, preset, more=all_shown)
+        planned = parts.measure_plan(workspace, visitor, dataset, preset, task, preset, *entered)
+        return [proposal_html(found.sentence), gr.Radio(labels, value=preset), preset, *entered, *planned]
+
     asked = [parts.dataset, parts.task, parts.minutes, parts.all_shown]
-    page.hold(parts.propose, "Trying out …", propose, asked, [parts.proposal, parts.preset, *filled])
+    page.hold(parts.propose, "Trying out …", propose, asked, [parts.proposal, parts.preset, *parts.set_up])
     gr.on([parts.dataset.input, parts.preset.input], lambda: "", None, parts.proposal, **QUIET)
 
 
