@@ -226,8 +226,8 @@ def _wire_proposal(page: Page, parts: Parts) -> None:
 
     def propose(workspace: Workspace, visitor: Visitor, dataset: Any, task: Any, minutes: Any, all_shown: Any) -> Any:
         found = offers.proposed(workspace, visitor, dataset, minutes)
-        preset, changes = found.preset, {"model": found.model, "training": found.training}
-        entered = parts.fill(with_changes(plans.preset_named(preset).config, changes))
+        preset = found.preset
+        entered = parts.fill(with_changes(plans.preset_named(preset).config, {"training": found.training}))
         labels = offers.preset_labels(workspace, visitor, dataset, preset, more=all_shown)
         planned = parts.measure_plan(workspace, visitor, dataset, preset, task, preset, *entered)
         return [proposal_html(found.sentence), gr.Radio(labels, value=preset), preset, *entered, *planned]
