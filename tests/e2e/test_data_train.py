@@ -112,6 +112,13 @@ def test_a_first_run_takes_one_click_and_can_be_deleted_and_brought_back(visit: 
     expect(view(page)).to_have_attribute("data-state", "stopped")
     expect(page.locator("#train-pause")).to_be_disabled()
 
+    page.locator("#train-propose").click()
+    expect(page.locator("#train-proposal")).to_contain_text("In 3 minutes")
+    expect(page.locator("#train-propose")).to_be_enabled()
+    page.get_by_role("button", name="Advanced: every setting").click()
+    expect(page.get_by_label("Max minutes")).to_have_value("3")
+    expect(page.get_by_label("Max steps")).to_have_value("")
+
     page.locator("#train-delete").click()
     expect(page.locator("#train-table")).to_contain_text("No run yet")
     page.locator("#train-undo").click()

@@ -209,3 +209,20 @@ def test_a_command_on_a_hosted_page_tells_no_path_of_the_server(tmp_path: Path) 
     plan = plans.plan(workspace, visitor, plans.TALES, "tiny", *settings())
     assert str(tmp_path) not in plan.command
     assert plan.command.startswith("python -m microformer prepare --source tales")
+
+
+def test_a_proposal_suits_the_dataset(workspace: Workspace, visitor: Visitor) -> None:
+    found = offers.proposed(workspace, visitor, plans.TALES, 3)
+    assert found.preset in [one.name for one in offers.fitting("text")] and found.training["max_minutes"] == 3
+    assert "3 minutes" in found.sentence
+    for minutes in (None, "3", True):
+        with pytest.raises(UserError, match="how many minutes"):
+            offers.proposed(workspace, visitor, plans.TALES, minutes)
+
+
+def test_a_proposal_keeps_to_what_a_visitor_may(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, hosted=True, limits=Limits(train_minutes=1, parameters=600_000))
+    visitor = workspace.visitor(new_secret())
+    assert offers.proposed(workspace, visitor, plans.TALES, 1).preset == "microformer"
+    with pytest.raises(UserError, match="1 minutes at most"):
+        offers.proposed(workspace, visitor, plans.TALES, 3)

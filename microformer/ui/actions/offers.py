@@ -63,7 +63,7 @@ def proposed(workspace: Workspace, visitor: Visitor, dataset: Any, minutes: Any)
     if isinstance(minutes, bool) or not isinstance(minutes, int | float):
         raise UserError("Say how many minutes you have; 3 are enough to begin with.")
     if most is not None and minutes > most:
-        raise UserError(f"A run may take {most:g} minutes at most here; say so many or fewer.")
+        raise UserError(f"A run may take {most:g} minutes at most here; ask for a shorter one.")
     kind, ladder = kind_of(workspace, visitor, dataset), {}
     for one in fitting(kind):
         with contextlib.suppress(UserError):  # too large for a visitor
