@@ -25,10 +25,11 @@ const draw = () => {
   place.hidden = !given.data.length;
   place.setAttribute("aria-label", value.words);
   words.textContent = value.words;
+  if (place.hidden) return;
   Plotly.react(place, given.data, layout, { displayModeBar: false, responsive: false });
 };
 
 watch("value", draw);
-new ResizeObserver(() => { if (place.data && element.offsetWidth) Plotly.Plots.resize(place); else draw(); }).observe(element);
+new ResizeObserver(() => { if (place.data && !place.hidden && element.offsetWidth) Plotly.Plots.resize(place); else draw(); }).observe(element);
 new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 draw();

@@ -22,7 +22,7 @@ import psutil
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from microformer.training.run_directory import Run
-from tests.e2e.playground import CHROMIUM_FLAGS, Playground, Visit, new_visit
+from tests.e2e.playground import CHROMIUM_FLAGS, Playground, Visit, choose, new_visit
 
 STARTS, TURNS, TURN_SECONDS = 10, 4, 15
 # Seconds from the click until the chart has drawn a point of a run that was not shown before.
@@ -113,6 +113,7 @@ def start_endless(visit: Visit) -> None:
     page.get_by_role("button", name="Advanced: every setting").click()
     page.get_by_label("Max steps").fill("1000000")
     page.get_by_label("Max steps").blur()
+    choose(page, "#training-compile", "off")  # it would compile for the first half minute
     page.locator("#train-start").click()
     expect(page.locator("#train-view [data-word=step]")).to_contain_text("of 1,000,000")
     page.wait_for_timeout(5000)

@@ -196,6 +196,12 @@ def _read_lines(process: "subprocess.Popen[str]", lines: "queue.Queue[str]") -> 
     lines.put("")
 
 
+def choose(page: Page, widget: str, option: str) -> None:
+    """Choose from a list."""
+    page.locator(f"{widget} input").click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
 def type_number(page: Page, widget: str, value: str) -> None:
     """Type a number into a slider's box or a number field, and leave it so that it counts.
 
