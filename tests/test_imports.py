@@ -31,7 +31,7 @@ KNOWS["bench"] = KNOWS["presets"] | {"presets", "teaching"}
 KNOWS["commands"] = KNOWS["bench"] | {"bench", "hub", "onnx_export"}
 KNOWS["cli"] = KNOWS["commands"] | {"commands"}
 KNOWS["__main__"] = {"cli"}
-KNOWS["ui"] = KNOWS["bench"] | {"hub", "inspection"}
+KNOWS["ui"] = KNOWS["bench"] | {"hub", "inspection", "onnx_export"}
 KNOWS["__init__"] = set()
 
 LIBRARIES = {

@@ -86,7 +86,7 @@ def test_text_that_is_too_short_fails_with_a_sentence(workspace: Workspace, visi
     job = preparing.begin(workspace, visitor, TextChoice(source="paste", pasted="One line.\nTwo lines.\n"))
     assert job.ended.wait(60)
     assert job.state == "failed"
-    assert "characters" in preparing.progress(workspace, visitor, {})["says"]
+    assert "(your text.txt) has only" in preparing.progress(workspace, visitor, {})["says"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,13 @@ def _pasted(
     most = workspace.limits.text_mb
     if most is not None and len(data) > most * MEGABYTE:
         raise UserError(f"The text is {len(data) / MEGABYTE:.1f} MB long, but {most} MB is the most here; shorten it.")
-    path = workspace.uploads() / f"{secrets.token_hex(8)}.txt"
-    files.write_bytes(path, data)
+    folder = workspace.uploads() / secrets.token_hex(8)
+    with files.disk_errors(folder):
+        folder.mkdir()
     cleaned = contextlib.ExitStack()
-    cleaned.callback(path.unlink, missing_ok=True)
+    cleaned.callback(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "your text.txt"  # what is wrong with it is told by its name
+    files.write_bytes(path, data)
     return [path], {}, "Pasted text", cleaned
 
 
