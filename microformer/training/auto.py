@@ -42,7 +42,8 @@ def resolve_auto(config: RunConfig, run: Run, device: torch.device, budget: Budg
     config = dataclasses.replace(config, training=training)
     compiled, because = choose_compile(config, device, budget, home)
     words = [f"{precision} ({why})", attention_in_words(config.model, device), where_in_words(config, device)]
-    words.append(f"{'compiled' if compiled == 'on' else 'not compiled'} ({because})")
+    first = "compiled first, which may take a minute" if compiled == "on" else "not compiled"
+    words.append(f"{first} ({because})")
     training = dataclasses.replace(training, compile=compiled)
     return dataclasses.replace(config, training=training), f"Trained with {', '.join(words)}."
 

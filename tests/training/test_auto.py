@@ -60,6 +60,11 @@ def test_a_sentence_tells_every_choice(make_run_config: Make, tmp_path: Path) ->
     assert all(word in how for word in ("measured", "plain attention", "1 thread", "not compiled"))
 
 
+def test_whoever_waits_for_the_compiler_is_told(text_config: RunConfig, tmp_path: Path) -> None:
+    config, how = resolve_auto(text_config, Run(tmp_path / "run"), CPU, LONG)
+    assert config.training.compile == "on" and "may take a minute" in how
+
+
 def test_the_number_format_is_measured_once_for_each_machine_and_shape(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
