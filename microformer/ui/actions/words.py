@@ -74,7 +74,7 @@ def duration(seconds: float | None) -> str:
     if whole < 60:
         return f"{whole} s"
     if whole < 600:
-        return f"{whole // 60} min {whole % 60} s"
+        return f"{whole // 60} min {whole % 60} s".removesuffix(" 0 s")
     if whole < 3600:
         return f"{round(whole / 60)} min"
     if whole < 48 * 3600:
