@@ -25,6 +25,7 @@ def main() -> None:
         try:
             visit = new_visit(browser, playground).open("Train")
             train(visit.page)
+            choose_preset(visit.open("Train").page)
             keep(visit.page, ROOT / "assets" / "page-train.png")
             visit = new_visit(browser, playground, dark=True).open("Sample")
             write(visit.page)
@@ -36,11 +37,17 @@ def main() -> None:
 
 def train(page: Page) -> None:
     """Train the smallest model until its curve has a shape; the first run of all tells how long such a run takes."""
-    page.locator("#train-preset input[value=microformer]").check()
+    choose_preset(page)
     page.locator("#train-name input, #train-name textarea").fill("My first model")
     page.locator("#train-start").click()
     view = page.locator("#train-view")
     expect(view.locator("[data-part=samples] li").nth(4)).to_be_attached(timeout=LONG)
+
+
+def choose_preset(page: Page) -> None:
+    """Choose the smallest, and wait until it is known how long it takes: once a run is under way, from that."""
+    page.locator("#train-preset input[value=microformer]").check()
+    expect(page.locator("#train-plan .plan")).not_to_contain_text("…", timeout=LONG)
 
 
 def write(page: Page) -> None:
