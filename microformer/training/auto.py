@@ -22,7 +22,7 @@ from microformer.training.run_directory import Run
 
 COMPILE_GAIN, COMPILE_SECONDS = 0.06, 30.0
 """The least that compiling was measured to save of a step (the most: 0.24), and the most that it takes."""
-CLEARLY = 3
+CLEARLY = 10
 """How many times what compiling takes it must save."""
 SURELY_SHORT = 1e14
 """FLOPs: a quarter of an hour on two cores. Nothing is measured for a run that does fewer."""
