@@ -145,6 +145,7 @@ def test_a_table_of_labels_becomes_a_model_that_tells_them(visit: Visit, tmp_pat
     expect(view(page).locator(".run-score")).to_contain_text("right answers")
     expect(view(page).locator("[data-word=meaning]")).to_contain_text("who always names the commonest label")
     page.locator("#train-use").click()
+    expect(page.locator("#sample-temperature")).to_be_hidden()  # nothing is drawn by chance
     page.locator("#sample-prompt textarea").fill("It rained and Ann cried.")
     page.locator("#sample-write").click()
     expect(page.locator("#sample-answer .answer")).to_have_text("bad")

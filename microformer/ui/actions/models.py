@@ -54,6 +54,11 @@ def goes_on(run: Item) -> bool:
     return True
 
 
+def goes_on_named(workspace: Workspace, visitor: Visitor, model: Any) -> bool:
+    """The same of a model by its id."""
+    return model == STARTER_ID or goes_on(workspace.runs.item(model, visitor))
+
+
 def starter_there() -> bool:
     """Whether the starter model came with this copy of the program."""
     from microformer.checkpoint import STARTER

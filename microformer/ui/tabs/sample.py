@@ -194,7 +194,8 @@ def opened_by(page: Page, parts: Parts, trigger: Any, run_of: Any, inputs: Seque
 
 
 def _wire_models(page: Page, parts: Parts) -> None:
-    outputs = [page.last_model, parts.model, parts.checkpoint, parts.write, *parts.examples]
+    written_with = parts.settings.widgets[:2]  # temperature and length, which only texts have
+    outputs = [page.last_model, parts.model, parts.checkpoint, parts.write, *written_with, *parts.examples]
 
     def refresh(workspace: Workspace, visitor: Visitor, last: Any, model: Any, checkpoint: Any) -> Any:
         names = models.models(workspace, visitor)
@@ -202,8 +203,9 @@ def _wire_models(page: Page, parts: Parts) -> None:
         model = models.chosen_of(ids, model, last)
         if model is None:
             texts: list[str] = []
-            kept = [("Best", models.BEST)]
+            kept, writes = [("Best", models.BEST)], True
         else:
+            writes = models.goes_on_named(workspace, visitor, model)
             texts = models.prompts(workspace, visitor, model)
             kept = models.checkpoints(workspace, visitor, model)
         checkpoint = checkpoint if checkpoint in [id for _, id in kept] else models.BEST
@@ -212,6 +214,7 @@ def _wire_models(page: Page, parts: Parts) -> None:
             gr.Dropdown(names, value=model, info=None if ids else NO_MODEL),
             gr.Dropdown(kept, value=checkpoint),
             gr.Button(interactive=bool(ids)),
+            *(gr.Slider(visible=True if writes else "hidden") for _ in written_with),
             *(_example(texts, number) for number in range(len(parts.examples))),
         ]
 
