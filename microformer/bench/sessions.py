@@ -13,6 +13,7 @@ from microformer.bench.facts100 import facts100
 from microformer.bench.teaching_rows import finished
 from microformer.checkpoint import Loaded
 from microformer.generation.prompt import prompt_ids
+from microformer.model.transformer import NEVER_SEEN
 from microformer.teaching.session import Session
 from microformer.teaching.store import export_session, open_session
 from microformer.teaching.teach import teach
@@ -61,7 +62,10 @@ def bench_sessions(loaded: Loaded, *, sessions: int = 30, facts: int = 10) -> di
 
 
 def _logits_apart(loaded: Loaded, prompts: list[str], taught: list[Session]) -> float:
-    """How far the logits after prompts of one length differ between a mixed batch and each row alone, at most."""
+    """How far the logits after prompts of one length differ between a mixed batch and each row alone, at most.
+
+    Those of tokens that cannot be said are left out: near ``NEVER_SEEN`` float32 has steps of a thousandth.
+    """
     ids = [prompt_ids(loaded.tokenizer, prompt) for prompt in prompts]
     shortest = min(len(row) for row in ids)
     tokens = torch.tensor([row[:shortest] for row in ids])
@@ -70,7 +74,7 @@ def _logits_apart(loaded: Loaded, prompts: list[str], taught: list[Session]) -> 
         alone = [
             loaded.model(row[None], session=session.memory)[0] for row, session in zip(tokens, taught, strict=True)
         ]
-    return float((mixed - torch.stack(alone)).abs().max())
+    return float((mixed - torch.stack(alone))[mixed > NEVER_SEEN / 2].abs().max())
 
 
 def _milliseconds(work: Any) -> float:
