@@ -27,11 +27,17 @@ def close_event_loops(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    """A hosted playground with an empty home."""
-    workspace = Workspace(tmp_path / "home", hosted=True)
+def workspace(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workspace]:
+    """A hosted playground with an empty home; somebody's own one where a module says ``HOSTED = False``."""
+    workspace = Workspace(tmp_path / "home", hosted=getattr(request.module, "HOSTED", True))
     yield workspace
     workspace.close()
+
+
+@pytest.fixture
+def visitor(workspace: Workspace) -> Visitor:
+    """Whoever has the page open, where nobody else does."""
+    return workspace.visitor(new_secret())
 
 
 @pytest.fixture

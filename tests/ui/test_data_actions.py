@@ -20,11 +20,6 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path, clock=lambda: 1_000.0)
 
 
-@pytest.fixture
-def visitor(workspace: Workspace) -> Visitor:
-    return workspace.visitor(new_secret())
-
-
 def prepared(workspace: Workspace, visitor: Visitor, **choice: object) -> str:
     """Prepare a pasted text (or what ``choice`` says) and wait for it; the dataset's id."""
     job = preparing.begin(workspace, visitor, TextChoice(**({"source": "paste", "pasted": TEXT} | choice)))

@@ -1,6 +1,5 @@
 """What the Train tab shows of runs, without a browser: curves as they grow, numbers in words, a table of all."""
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,18 +9,10 @@ from microformer.ui.actions import runs, train
 from microformer.ui.actions.looks import overview
 from microformer.ui.actions.words import duration
 from microformer.ui.tabs.runs import chosen_run, refreshed, table_html
-from microformer.ui.workspace import Visitor, Workspace, new_secret
+from microformer.ui.workspace import Visitor, Workspace
 from tests.ui.small_runs import dataset, started, trained
 
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "home")
-
-
-@pytest.fixture
-def visitor(workspace: Workspace) -> Visitor:
-    return workspace.visitor(new_secret())
+HOSTED = False
 
 
 def test_the_browser_gets_only_what_it_lacks(workspace: Workspace, visitor: Visitor) -> None:

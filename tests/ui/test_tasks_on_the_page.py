@@ -15,7 +15,7 @@ from microformer.ui.actions.looks import look
 from microformer.ui.actions.text_choice import TextChoice
 from microformer.ui.actions.words import SCORES
 from microformer.ui.prediction import prediction_html
-from microformer.ui.workspace import Visitor, Workspace, new_secret
+from microformer.ui.workspace import Visitor, Workspace
 from tests.ui.small_runs import settings
 
 ROWS = {
@@ -25,14 +25,7 @@ ROWS = {
 }
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "home")
-
-
-@pytest.fixture
-def visitor(workspace: Workspace) -> Visitor:
-    return workspace.visitor(new_secret())
+HOSTED = False
 
 
 @pytest.mark.parametrize("task", ROWS)

@@ -19,15 +19,7 @@ from microformer.ui.plan_card import memory, plan_html, problem_html
 from microformer.ui.workspace import Limits, Visitor, Workspace, new_secret
 from tests.ui.small_runs import dataset, settings, started
 
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "home")
-
-
-@pytest.fixture
-def visitor(workspace: Workspace) -> Visitor:
-    return workspace.visitor(new_secret())
+HOSTED = False
 
 
 def test_a_plan_tells_the_cost_and_the_command_of_a_run(workspace: Workspace, visitor: Visitor) -> None:
