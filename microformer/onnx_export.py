@@ -124,7 +124,7 @@ def _check(model: Transformer) -> None:
         raise UserError(
             f"Writing ONNX needs the package {missing[0]}, which is not installed; pip install '.[onnx]' adds it."
         )
-    if config.kind != "decoder" or config.outputs:
+    if not config.goes_on:
         what = f"tells {config.outputs} numbers about a text" if config.outputs else f"is an {config.kind}"
         raise UserError(f"Only decoders that write text can be exported as ONNX, but this model {what}.")
     if config.bits < 32:

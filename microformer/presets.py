@@ -15,6 +15,8 @@ from microformer.training.config import RunConfig
 
 DIRECTORY = Path(__file__).parent.parent / "presets"
 BUDGETS = ("max_steps", "max_epochs", "max_minutes")
+ASIDE = ("starter", "microformer")
+"""Presets for something else than the best of some minutes: the one that ships, and one for looking inside."""
 
 
 @dataclass(frozen=True)

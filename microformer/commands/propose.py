@@ -8,8 +8,6 @@ from microformer.commands import output
 from microformer.commands.options import Parser, add_json, convert_number
 from microformer.settings import Setting
 
-ASIDE = ("starter", "microformer")
-"""Presets for something else than the best of some minutes: the one that ships, and one for looking inside."""
 MINUTES = Setting("--minutes", float, False, None, "", minimum=0.1, maximum=1e6)
 
 DESCRIPTION = "Propose a preset and a batch for a text and a number of minutes on this machine."
@@ -27,7 +25,7 @@ def add_arguments(parser: Parser) -> None:
 def run(values: dict[str, Any]) -> None:
     """Try a step, and print the sentence and the command to train with."""
     from microformer.data.datasets import Dataset
-    from microformer.presets import presets
+    from microformer.presets import ASIDE, presets
     from microformer.tasks import KINDS
     from microformer.training.auto import home_of
     from microformer.training.proposal import propose

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from microformer.errors import UserError
+from microformer.model.profile import parameters_by_part
 from microformer.presets import load_preset
 from microformer.training.run_directory import Run
 from microformer.ui.actions import offers, plans, runs, train
@@ -213,8 +214,10 @@ def test_a_proposal_suits_the_dataset(workspace: Workspace, visitor: Visitor) ->
 
 
 def test_a_proposal_keeps_to_what_a_visitor_may(tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path, hosted=True, limits=Limits(train_minutes=1, parameters=600_000))
-    visitor = workspace.visitor(new_secret())
-    assert offers.proposed(workspace, visitor, plans.TALES, 1).preset == "microformer"
-    with pytest.raises(UserError, match="1 minutes at most"):
-        offers.proposed(workspace, visitor, plans.TALES, 3)
+    limits = Limits(train_minutes=60, parameters=600_000)
+    free, limited = Workspace(tmp_path / "own"), Workspace(tmp_path / "hosted", hosted=True, limits=limits)
+    chosen = [offers.proposed(one, one.visitor(new_secret()), plans.TALES, 60).preset for one in (free, limited)]
+    sizes = [sum(parameters_by_part(plans.preset_named(name).config.model).values()) for name in chosen]
+    assert sizes[1] < limits.parameters < sizes[0]
+    with pytest.raises(UserError, match="60 minutes at most"):
+        offers.proposed(limited, limited.visitor(new_secret()), plans.TALES, 61)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from microformer.errors import UserError
 from microformer.model.profile import profile
-from microformer.presets import Preset
+from microformer.presets import ASIDE, Preset
 from microformer.training.config import RunConfig
 from microformer.ui.actions.plans import (
     TALES,
@@ -65,7 +65,7 @@ def proposed(workspace: Workspace, visitor: Visitor, dataset: Any, minutes: Any)
     if most is not None and minutes > most:
         raise UserError(f"A run may take {most:g} minutes at most here; ask for a shorter one.")
     kind, ladder = kind_of(workspace, visitor, dataset), {}
-    for one in fitting(kind):
+    for one in (preset for preset in fitting(kind) if preset.name not in ASIDE):
         with contextlib.suppress(UserError):  # too large for a visitor
             check_size(workspace, with_vocabulary(one.config))
             ladder[one.name] = one.config
