@@ -171,16 +171,20 @@ def _try(shape: ModelConfig, training: TrainConfig) -> float:
     optimizer = make_optimizer(model, training, arithmetic=arithmetic)
     task, batch = trial(shape, rows)
     batch = batch.to(device)
-    best, began = float("inf"), time.perf_counter()
-    for _ in range(5):
-        start = time.perf_counter()
-        float(runtime.learn(task, batch, parts=1, seed=0))  # waits for a GPU
-        best = min(best, time.perf_counter() - start)
-        if time.perf_counter() - began > TRIAL_SECONDS / 2:
-            break
-    once = float("inf")
-    for _ in range(2):  # the first makes room
-        start = time.perf_counter()
-        optimizer.step(1.0)
-        once = min(once, time.perf_counter() - start)
-    return best / (rows * shape.max_seq_len) + once / (training.batch_size * shape.max_seq_len)
+    learn = quickest(lambda: float(runtime.learn(task, batch, parts=1, seed=0)), calls=4)  # float waits for a GPU
+    move = quickest(lambda: optimizer.step(1.0), calls=2)
+    return learn / (rows * shape.max_seq_len) + move / (training.batch_size * shape.max_seq_len)
+
+
+def quickest(work: Callable[[], object], *, calls: int, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds that the fastest of so many calls took, or of two where they take long, after one that does not count.
+
+    The first makes kernels and memory ready, which on a busy machine may take fifty times as long as what follows.
+    """
+    work()
+    took, began = [], clock()
+    while len(took) < calls and (len(took) < 2 or clock() - began < TRIAL_SECONDS / 2):
+        start = clock()
+        work()
+        took.append(clock() - start)
+    return min(took)

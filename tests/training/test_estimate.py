@@ -11,7 +11,14 @@ from microformer.errors import UserError
 from microformer.model.config import ModelConfig
 from microformer.model.transformer import Transformer
 from microformer.training.config import RunConfig, TrainConfig
-from microformer.training.estimate import check_memory, estimate, learn_from, seconds_per_step, training_memory
+from microformer.training.estimate import (
+    check_memory,
+    estimate,
+    learn_from,
+    quickest,
+    seconds_per_step,
+    training_memory,
+)
 from microformer.training.speed import REMEMBERED, SpeedMemory
 
 Make = Callable[..., RunConfig]
@@ -42,6 +49,16 @@ def test_a_trial_of_a_busy_machine_is_corrected_later(
     slow, remembered, fast, kept = (seconds_per_step(config, tmp_path, lambda now=now: now) for now in times)
     assert slow == remembered == 2 * fast
     assert kept == fast
+
+
+def test_the_first_call_of_a_trial_does_not_count() -> None:
+    now, took = [0.0], iter([50.0, 9.0, 0.2, 0.01])  # the last is not done: the trial has lasted long enough
+
+    def work() -> None:
+        now[0] += next(took)
+
+    assert quickest(work, calls=4, clock=lambda: now[0]) == pytest.approx(0.2)
+    assert next(took) == 0.01
 
 
 def test_what_a_run_has_shown_counts_more_than_a_trial(make_run_config: Make, tmp_path: Path) -> None:
