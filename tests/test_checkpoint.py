@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from microformer import checkpoint
 from microformer.errors import UserError
 from microformer.model.transformer import Transformer
+from microformer.tensor_files import load_tensors, read_header
 from tests.conftest import make_config
 
 
@@ -31,7 +32,7 @@ def test_weights_come_back_bit_for_bit(tmp_path: Path, model: Transformer) -> No
     directory = save_step(tmp_path, model, 5)
     again = checkpoint.load_weights(model.config, directory / checkpoint.WEIGHTS)
     assert checkpoint.base_hash(again) == checkpoint.base_hash(model)
-    assert torch.equal(checkpoint.load_tensors(directory / checkpoint.OPTIMIZER)["moment"], torch.ones(2))
+    assert torch.equal(load_tensors(directory / checkpoint.OPTIMIZER)["moment"], torch.ones(2))
 
 
 def test_building_a_model_to_load_into_leaves_the_callers_random_numbers_alone(
@@ -119,7 +120,7 @@ def test_a_hostile_header_is_refused(tmp_path: Path, header: bytes) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0\0\0\0")
     with pytest.raises(UserError, match=r"not a safetensors|more than"):
-        checkpoint.read_header(path)
+        read_header(path)
 
 
 def test_hashes_tell_the_core_from_the_long_term_memory(model: Transformer) -> None:

@@ -14,11 +14,12 @@ KNOWS: dict[str, set[str]] = {
     "errors": set(),
     "settings": BOTTOM,
     "files": BOTTOM,
+    "tensor_files": BOTTOM,
     "model": BOTTOM,
     "data": BOTTOM,
     "adapters": BOTTOM | {"model"},
     "tasks": BOTTOM | {"model", "data"},
-    "checkpoint": BOTTOM | {"model", "data", "adapters", "tasks"},
+    "checkpoint": BOTTOM | {"tensor_files", "model", "data", "adapters", "tasks"},
     "generation": BOTTOM | {"model", "data", "adapters", "tasks"},
 }
 KNOWS["training"] = KNOWS["checkpoint"] | {"checkpoint", "generation"}

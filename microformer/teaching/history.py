@@ -9,6 +9,7 @@ from microformer.files import read_json
 from microformer.teaching.consolidate import Consolidated
 from microformer.teaching.session import Session
 from microformer.teaching.store import export_session
+from microformer.tensor_files import load_tensors
 
 KEY = "consolidated"
 """The entry of a checkpoint's ``state.json`` that says it was not trained but consolidated, and how that went."""
@@ -34,7 +35,7 @@ def keep_consolidated(consolidated: Consolidated, session: Session) -> Path:
     origin = {"from": new.checkpoint.name, "prompts": [fact.prompt for fact in session.facts]}
     state |= {"step": number, KEY: origin | check.described()}
     optimizer = new.checkpoint / checkpoint.OPTIMIZER
-    kept = checkpoint.load_tensors(optimizer) if optimizer.is_file() else None
+    kept = load_tensors(optimizer) if optimizer.is_file() else None
     place = _moved(directory)
     place.parent.mkdir(parents=True, exist_ok=True)
     export_session(session, place)

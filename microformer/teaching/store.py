@@ -12,13 +12,14 @@ from typing import Any
 import torch
 
 from microformer.adapters.session import SessionMemory, tensors_of
-from microformer.checkpoint import Loaded, load_tensors, read_header, save_tensors
+from microformer.checkpoint import Loaded
 from microformer.errors import UserError
 from microformer.files import disk_errors, read_json, write_bytes, write_json
 from microformer.model.config import ModelConfig
 from microformer.teaching.gate import THRESHOLD
 from microformer.teaching.session import MAX_FACTS, Fact, Session, checked
 from microformer.teaching.teach import check_fits
+from microformer.tensor_files import load_tensors, read_header, save_tensors
 
 TENSORS, TEXT = "session.safetensors", "session.json"
 FORMAT = 1

@@ -17,6 +17,7 @@ from microformer.data.datasets import Dataset
 from microformer.errors import UserError
 from microformer.model.transformer import NEVER_SEEN, Transformer
 from microformer.tasks import Extent, Task, choose_task, make_task, possible_tokens
+from microformer.tensor_files import load_tensors
 from microformer.training import fabric
 from microformer.training.auto import resolve_auto
 from microformer.training.config import RunConfig, TrainConfig
@@ -97,7 +98,7 @@ def set_up(
     chosen = choose_task(config.task, config.model, dataset)
     task = make_task(chosen, possible_tokens(model.logit_bias))
     if resumed_from is not None:
-        model.load_state_dict(checkpoint.load_tensors(resumed_from / checkpoint.WEIGHTS))
+        model.load_state_dict(load_tensors(resumed_from / checkpoint.WEIGHTS))
     precision = config.training.precision
     runtime: Runtime
     if together is not None:
@@ -145,7 +146,7 @@ def checkpoint_to_resume(run: Run) -> Path | None:
 def restore(directory: Path, optimizer: Optimizer) -> Progress:
     """Put a checkpoint's optimizer state in place, bit for bit, and say where the run stood."""
     try:
-        optimizer.load_state(checkpoint.load_tensors(directory / checkpoint.OPTIMIZER))
+        optimizer.load_state(load_tensors(directory / checkpoint.OPTIMIZER))
     except (KeyError, RuntimeError):
         raise UserError(
             f"{directory.parent.parent.name} cannot be resumed with these settings: its checkpoint belongs to another "

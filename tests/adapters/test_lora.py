@@ -13,6 +13,7 @@ from microformer.adapters.lora import LoRALinear, merged
 from microformer.adapters.session import SessionMemory
 from microformer.errors import UserError
 from microformer.model.transformer import Transformer
+from microformer.tensor_files import save_tensors
 from tests.conftest import make_config
 
 TOKENS = torch.arange(24).view(2, 12) % 64
@@ -68,7 +69,7 @@ def test_a_merged_copy_is_a_plain_model_that_says_the_same() -> None:
 
 def test_it_is_saved_and_loaded_as_any_model(tmp_path: Path) -> None:
     model = make_adapted()
-    checkpoint.save_tensors(checkpoint.weights_of(model), tmp_path / "model.safetensors")
+    save_tensors(checkpoint.weights_of(model), tmp_path / "model.safetensors")
     again = checkpoint.load_weights(model.config, tmp_path / "model.safetensors").eval()
     assert checkpoint.base_hash(again) == checkpoint.base_hash(model)
     assert torch.equal(logits(again), logits(model))

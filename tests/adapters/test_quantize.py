@@ -13,6 +13,7 @@ from microformer.adapters.quantize import Int4Linear, Int8Linear, PackedLinear, 
 from microformer.adapters.session import SessionMemory
 from microformer.errors import UserError
 from microformer.model.transformer import Transformer
+from microformer.tensor_files import load_tensors, read_header, save_tensors
 from tests.conftest import make_config
 
 TOKENS = torch.arange(24).view(2, 12) % 64
@@ -74,16 +75,16 @@ def test_cached_is_uncached(bits: int, changes: dict[str, Any]) -> None:
 def test_it_is_saved_as_plain_tensors_and_comes_back_bit_for_bit(tmp_path: Path, bits: int) -> None:
     model = quantized(make_model(bias=True), bits)
     path = tmp_path / "model.safetensors"
-    checkpoint.save_tensors(checkpoint.weights_of(model), path)
+    save_tensors(checkpoint.weights_of(model), path)
     again = checkpoint.load_weights(model.config, path).eval()
     assert checkpoint.base_hash(again) == checkpoint.base_hash(model)
     assert torch.equal(logits(again), logits(model))
-    kinds = {entry["dtype"] for name, entry in checkpoint.read_header(path).items() if name.endswith("packed")}
+    kinds = {entry["dtype"] for name, entry in read_header(path).items() if name.endswith("packed")}
     assert kinds == {16: set(), 8: {"I8"}, 4: {"U8", "I8"}}[bits]
     if bits < 16:
-        tensors = checkpoint.load_tensors(path)
+        tensors = load_tensors(path)
         name = next(name for name in tensors if name.endswith("qkv.packed"))
-        checkpoint.save_tensors(tensors | {name: tensors[name].float()}, path)
+        save_tensors(tensors | {name: tensors[name].float()}, path)
         with pytest.raises(UserError, match="of F32, but must be"):
             checkpoint.load_weights(model.config, path)
 

@@ -14,6 +14,7 @@ from microformer import checkpoint
 from microformer.adapters.session import SessionMemory
 from microformer.model.config import ACTIVATIONS, KINDS, POSITIONS
 from microformer.model.transformer import Transformer
+from microformer.tensor_files import save_tensors
 from tests.conftest import make_config
 
 Options = dict[str, Any]
@@ -155,7 +156,7 @@ def test_padding_changes_nothing(model: Transformer, training: bool) -> None:
 
 
 def test_saving_and_loading_changes_no_bit(model: Transformer, tmp_path: Path) -> None:
-    checkpoint.save_tensors(checkpoint.weights_of(model), tmp_path / "weights.safetensors")
+    save_tensors(checkpoint.weights_of(model), tmp_path / "weights.safetensors")
     loaded = checkpoint.load_weights(model.config, tmp_path / "weights.safetensors").eval()
     assert torch.equal(say(loaded), say(model))
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from microformer.checkpoint import Loaded, save_tensors
+from microformer.checkpoint import Loaded
 from microformer.errors import UserError
 from microformer.teaching.session import Session
 from microformer.teaching.store import described, export_session, open_session, save_session
 from microformer.teaching.verify import recites
+from microformer.tensor_files import save_tensors
 from tests.teaching.small_models import make_loaded
 
 

@@ -12,6 +12,7 @@ from microformer import checkpoint
 from microformer.data.datasets import Dataset
 from microformer.errors import UserError
 from microformer.generation.threads import threads
+from microformer.tensor_files import load_tensors, save_tensors
 from microformer.training.config import RunConfig
 from microformer.training.loop import train
 from microformer.training.run_directory import Run
@@ -219,9 +220,9 @@ def _poison(run: Path) -> None:
     """Make the next gradient overflow: weights that are finite, but as large as they can be."""
     directory = checkpoint.newest(run)
     assert directory is not None
-    tensors = checkpoint.load_tensors(directory / checkpoint.WEIGHTS)
+    tensors = load_tensors(directory / checkpoint.WEIGHTS)
     tensors["blocks.0.long_term.up"] = torch.full_like(tensors["blocks.0.long_term.up"], 3e38)
-    checkpoint.save_tensors(tensors, directory / checkpoint.WEIGHTS)
+    save_tensors(tensors, directory / checkpoint.WEIGHTS)
     manifest = json.loads((directory / checkpoint.MANIFEST).read_text())
     manifest[checkpoint.WEIGHTS] = checkpoint.sha256(directory / checkpoint.WEIGHTS)
     (directory / checkpoint.MANIFEST).write_text(json.dumps(manifest))
