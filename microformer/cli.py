@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import microformer
 from microformer.errors import UserError
 
 COMMANDS = {
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and error.filename:  # the machine's own words about a path that was given
+            return _complain(f"Error: {error.filename} cannot be used: {error.strerror}; choose another place.", 2)
         if os.environ.get("MICROFORMER_DEBUG"):
             raise
         detail = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
@@ -68,9 +71,7 @@ def run(words: list[str]) -> int:
         sys.stdout.write(usage())
         return 0 if words else 2
     if words[0] == "--version":
-        from importlib.metadata import version
-
-        sys.stdout.write(f"microformer {version('microformer')}\n")
+        sys.stdout.write(f"microformer {microformer.__version__}\n")
         return 0
     try:
         command, values = parse(words)
@@ -99,7 +100,8 @@ def usage() -> str:
     """What ``--help`` prints: the commands with a line on each."""
     lines = ["Usage: python -m microformer COMMAND ...", "", "Commands (each has --help):"]
     lines += [f"  {name:<12} {about}" for name, about in COMMANDS.items()]
-    lines += ["", "The playground in the browser is started by: python app.py"]
+    lines += ["  --version    Tell which version this is.", ""]
+    lines += ["The playground in the browser is started by: python app.py"]
     return "\n".join(lines) + "\n"
 
 

@@ -89,16 +89,26 @@ def read_json(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> Any:
     """The value of a JSON file, or ``UserError``."""
     try:
         return json.loads(read_text(path, max_bytes))
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # a number of thousands of digits is no JSONDecodeError
         raise UserError(f"{path.name} is not valid JSON.") from None
 
 
 def read_yaml(path: Path, max_bytes: int = 2**20) -> Any:
     """The value of a YAML file (plain data only), or ``UserError``."""
+    text = read_text(path, max_bytes)
     try:
-        return yaml.safe_load(read_text(path, max_bytes))
-    except (yaml.YAMLError, RecursionError):
+        return _PlainLoader(text).get_single_data()
+    except (yaml.YAMLError, ValueError, RecursionError):  # a date that does not exist is no YAMLError
         raise UserError(f"{path.name} is not valid YAML.") from None
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Plain data, and no references: with them, a few lines can stand for a value larger than memory."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise UserError("A configuration cannot refer to a value by *; write the value out instead.")
+        return super().compose_node(parent, index)
 
 
 def append_json_line(path: Path, value: Any) -> None:

@@ -111,7 +111,7 @@ def convert(known: Setting, value: Any, *, where: str = "") -> Any:
                 raise ValueError
             return int(value) if isinstance(value, int) else int(number)
         return number
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         raise UserError(f"{where}{known.name} is {value!r}, but must be {known.allowed}.") from None
 
 
@@ -124,8 +124,9 @@ def _check_value(known: Setting, value: Any) -> None:
     if known.choices:
         wrong = value not in known.choices
     elif known.type in (int, float):
-        wrong = isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)
-        wrong = wrong or (known.type is int and not isinstance(value, int))
+        kinds = int if known.type is int else (int, float)
+        wrong = isinstance(value, bool) or not isinstance(value, kinds)
+        wrong = wrong or (isinstance(value, float) and not math.isfinite(value))
         if not wrong:
             wrong = (
                 (known.minimum is not None and value < known.minimum)

@@ -12,6 +12,7 @@ from microformer.files import (
     directory_written_whole,
     read_json,
     read_json_lines,
+    read_yaml,
     write_json,
     write_text,
 )
@@ -63,11 +64,18 @@ def test_lines_are_read_from_where_the_last_reading_ended_and_a_torn_one_waits(t
     assert read_json_lines(path, place)[0] == [{"a": 3}]
 
 
-@pytest.mark.parametrize("text", ["{", "[" * 100_000])
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "9" * 5000])
 def test_what_is_not_json_is_refused_in_words(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(UserError, match=r"a\.json is not valid JSON"):
         read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("text", ["a: [", "[" * 100_000, "a: 2020-13-45", f"a: {'9' * 5000}", "a: &a [1]\nb: [*a, *a]"])
+def test_what_is_not_plain_yaml_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"a\.yaml is not valid YAML|refer to a value by \*"):
+        read_yaml(tmp_path / "a.yaml")
 
 
 def test_who_may_read_a_file_or_folder_is_what_the_umask_says(tmp_path: Path) -> None:

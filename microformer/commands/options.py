@@ -37,7 +37,8 @@ class Parser(ArgumentParser):
         if isinstance(ex, UserError):
             raise ex
         sentence = self._sentence(message.strip().rstrip("."))
-        raise UserError(f"{sentence}; see python -m microformer {self.command} --help.")
+        see = " See" if sentence.endswith("?") else "; see"
+        raise UserError(f"{sentence}{see} python -m microformer {self.command} --help.")
 
     def _sentence(self, message: str) -> str:
         """The library's complaint in the words of this program."""
@@ -45,7 +46,9 @@ class Parser(ArgumentParser):
         kind, _, rest = message.partition(": ")
         if kind == "unrecognized arguments":
             word = rest.split()[0].partition("=")[0]
-            close = difflib.get_close_matches(word, flags.values(), n=1)
+            ending = f".{word.lstrip('-').replace('-', '_')}"  # a setting without the part that it belongs to
+            close = [flag for flag in flags.values() if flag.endswith(ending)]
+            close = close or difflib.get_close_matches(word, flags.values(), n=1)
             name = f"option {word}" if word.startswith("-") else f"place for the word {word!r}"
             return f"There is no {name}" + (f", did you mean {close[0]}?" if close else "")
         if kind == "the following arguments are required":

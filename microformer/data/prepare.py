@@ -65,28 +65,22 @@ def prepare(
     with directory_written_whole(out) as directory:
         rows = _read_rows(source, kind, val, directory, asked, told) if kind != "text" else None
         spools = rows.spools if rows else _read_text(source, val, directory, asked, told)
-        text, val_text = spools[:2]
         made = given or _make_tokenizer(tokenizer, spools, vocab_size, told)
         made.save(directory / "tokenizer.json")
-        counted = _write_splits(directory, made, text, val_text, told)
+        counted = _write_splits(directory, made, *spools[:2], told)
         if rows is not None:
             counted = _with_answers(counted, rows, directory, made)
-        is_tales = source_name(source).partition(":")[0] == "tales"
         info = DatasetInfo(
             name=name or source_name(source),
-            source=source_name(source),
-            preview=next(text.blocks())[:PREVIEW_CHARACTERS].replace(DOCUMENT_END, "\n\n"),
-            note="" if given else _note(made, text),
+            preview=next(spools[0].blocks())[:PREVIEW_CHARACTERS].replace(DOCUMENT_END, "\n\n"),
+            note="" if given else _note(made, spools[0]),
             created=clock(),
-            seed=seed if is_tales else None,
-            size=asked["size"] if is_tales else None,
-            limit=asked["limit"],
-            characters_per_token=counted["characters"] / counted["tokens"],
+            **_origin(source, asked),
             **counted,
         )
+        info.write(directory)
         for spool in set(spools):
             spool.path.unlink()
-        info.write(directory)
     told(1.0, "Done")
     return info
 
@@ -96,6 +90,12 @@ def _check_out(out: Path) -> None:
     is_empty = out.is_dir() and not any(out.iterdir())
     if out.exists() and not is_empty and not (out / "dataset.json").is_file():
         raise UserError(f"{out} exists and is not a dataset; choose another place.")
+
+
+def _origin(source: Source, asked: dict[str, Any]) -> dict[str, Any]:
+    """Where the text came from, as the card tells it; only Tiny Tales are made from a seed and to a size."""
+    made = ("seed", "size") if source_name(source).partition(":")[0] == "tales" else ()
+    return {"source": source_name(source), "limit": asked["limit"]} | {name: asked[name] for name in made}
 
 
 def _read_text(
@@ -178,7 +178,8 @@ def _write_splits(
     _encode(tokenizer, text, 0, train_end, directory / "train.npy", lambda done: told(0.5 + 0.35 * done, "Encoding"))
     _encode(tokenizer, val_text, val_start, val_text.file_bytes, directory / "val.npy", lambda done: None)
     told(0.85, "Counting tokens")
-    return _describe_text({text, val_text}, val_text, val_start) | describe_tokens(directory, tokenizer)
+    counted = _describe_text({text, val_text}, val_text, val_start) | describe_tokens(directory, tokenizer)
+    return counted | {"characters_per_token": counted["characters"] / counted["tokens"]}
 
 
 def _encode(

@@ -87,14 +87,17 @@ def make_task(chosen: Chosen, only: Tensor | None = None) -> Task:
     return MaskedLanguageModelling(only) if chosen.task == "masked_language_modelling" else LanguageModelling(only)
 
 
-def task_of(config: Mapping[str, Any]) -> Task:
-    """The task of a run, from its whole ``config.yaml``; runs from before there were tasks model language."""
+def task_of(config: Mapping[str, Any], only: Tensor | None = None) -> Task:
+    """The task of a run, from its whole ``config.yaml``; runs from before there were tasks model language.
+
+    ``only`` are the tokens that may be predicted, if not all.
+    """
     labels: Sequence[Any] = config.get("labels") or ()
     task = str(config.get("task") or "auto").replace("auto", "language_modelling")
     if task not in KINDS:
         raise UserError(f"config.yaml names the task {task!r}; known are {', '.join(KINDS)}.")
     mean, scale = (float(config.get(name) or 0.0) for name in ("value_mean", "value_scale"))
-    return make_task(Chosen(task, tuple(str(label) for label in labels), mean, scale or 1.0))
+    return make_task(Chosen(task, tuple(str(label) for label in labels), mean, scale or 1.0), only)
 
 
 def trial(shape: ModelConfig, rows: int) -> tuple[Task, Batch]:

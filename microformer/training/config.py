@@ -6,7 +6,7 @@ from typing import Any
 
 from microformer.errors import UserError
 from microformer.model.config import ModelConfig
-from microformer.settings import check, from_dict, setting
+from microformer.settings import Setting, check, convert, describe, from_dict, setting
 
 TASKS = (  # the keys of tasks.KINDS, which takes long to load
     "auto",
@@ -138,18 +138,38 @@ class RunConfig:
 
         Raises ``UserError`` with the name of a setting that is unknown or out of its range.
         """
-        if not isinstance(values, Mapping) or not values.keys() <= {one.name for one in fields(cls)}:
-            raise UserError("A configuration has the parts about, task, model and training, and no others.")
-        parts = {name: values.get(name) or {} for name in ("model", "training")}
+        _refuse_unknown_parts(values)
+        parts = {name: values.get(name) or {} for name in PARTS}
         for name, part in parts.items():
             if not isinstance(part, Mapping):
                 raise UserError(f"{name} is {part!r}, but must be a list of settings, one on each line.")
+        labels = values.get("labels") or []
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise UserError(f"labels is {labels!r}, but must be a list of names.")
         return cls(
             model=from_dict(ModelConfig, parts["model"], where="model."),
             training=from_dict(TrainConfig, parts["training"], where="training."),
-            about=str(values.get("about") or ""),
-            task=str(values.get("task") or "auto"),
-            labels=tuple(str(label) for label in values.get("labels") or ()),
-            value_mean=float(values.get("value_mean") or 0.0),
-            value_scale=float(values.get("value_scale") or 1.0),
+            labels=tuple(labels),
+            **{one.name: convert(one, values.get(one.name)) or one.default for one in PLAIN},
         )
+
+
+PARTS: dict[str, type] = {"model": ModelConfig, "training": TrainConfig}
+PLAIN = (
+    Setting("about", str, True, "", ""),
+    Setting("task", str, True, "auto", ""),
+    Setting("value_mean", float, True, 0.0, ""),
+    Setting("value_scale", float, True, 1.0, ""),
+)
+"""What a configuration says beside its parts; nothing, and what is empty, means the default."""
+
+
+def _refuse_unknown_parts(values: Any) -> None:
+    known = [one.name for one in fields(RunConfig)]
+    if not isinstance(values, Mapping):
+        raise UserError(f"A configuration must be a list of settings under {' and '.join(PARTS)}.")
+    for name in values:
+        if name not in known:
+            part = next((part for part, cls in PARTS.items() if name in {one.name for one in describe(cls)}), None)
+            hint = f"it belongs under {part}." if part else "known are about, task, model, training."
+            raise UserError(f"There is no part {name} in a configuration; {hint}")

@@ -1,12 +1,12 @@
 """From a configuration to everything the loop needs: model, optimizer, runtime, all at the step to go on from."""
 
 import dataclasses
-import functools
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -16,7 +16,7 @@ from microformer.adapters.freeze import freeze_matching
 from microformer.data.datasets import Dataset
 from microformer.errors import UserError
 from microformer.model.transformer import NEVER_SEEN, Transformer
-from microformer.tasks import Extent, Task, choose_task, make_task, possible_tokens
+from microformer.tasks import Extent, Task, possible_tokens, task_of
 from microformer.tensor_files import load_tensors
 from microformer.training import fabric
 from microformer.training.auto import resolve_auto
@@ -30,6 +30,9 @@ from microformer.training.resolve import refuse_what_cannot_work, resolve_model
 from microformer.training.run_directory import Run
 from microformer.training.runtime import PlainRuntime, Runtime, find_device
 
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
 WINDOWED = ("language_modelling", "masked_language_modelling")
 """Tasks that read windows of running text."""
 
@@ -42,6 +45,8 @@ class Job:
     config: RunConfig
     dataset: Dataset
     task: Task
+    extent: Extent
+    """What there is to learn from."""
     runtime: Runtime
     model: Transformer
     optimizer: Optimizer
@@ -65,11 +70,6 @@ class Job:
         patience = self.training.patience
         return patience is not None and self.progress.evaluations_since_best >= patience
 
-    @functools.cached_property
-    def extent(self) -> Extent:
-        """What there is to learn from."""
-        return self.task.extent(self.dataset, "train", self.context)
-
     @property
     def tokens_per_step(self) -> int:
         """On average, where rows differ in length."""
@@ -90,32 +90,30 @@ def set_up(
     check_memory(config, device)
     if fabric.wanted(config.training):
         config = dataclasses.replace(config, training=fabric.agreed(config.training))
-    about = Budget.of(config.training, len(dataset.train), config.training.batch_size * config.model.max_seq_len)
-    config, how = resolve_auto(config, run, device, about)
+    extent = task_of(config.to_dict()).extent(dataset, "train", config.model.max_seq_len)
+    budget = Budget.of(config.training, extent.total, config.training.batch_size * extent.tokens)
+    config, how = resolve_auto(config, run, device, budget)
     together = fabric.launch(config.training) if fabric.wanted(config.training) else None
     model = start_model(config, dataset, given)
     report(f"{_parameters(model)}. {how}")
-    chosen = choose_task(config.task, config.model, dataset)
-    task = make_task(chosen, possible_tokens(model.logit_bias))
+    task = task_of(config.to_dict(), possible_tokens(model.logit_bias))
     if resumed_from is not None:
         model.load_state_dict(load_tensors(resumed_from / checkpoint.WEIGHTS))
-    precision = config.training.precision
-    runtime: Runtime
-    if together is not None:
-        runtime = fabric.FabricRuntime(together, model, config.training)
-    else:
-        runtime = PlainRuntime(model, device, precision, compiled=config.training.compile == "on")
-    arithmetic = torch.bfloat16 if precision == "bf16" else torch.float32
+    runtime = _runtime(model, config.training, device, together)
+    arithmetic = torch.bfloat16 if config.training.precision == "bf16" else torch.float32
     optimizer = runtime.own_optimizer or make_optimizer(model, config.training, arithmetic=arithmetic)
-    progress = Progress()
-    if resumed_from is not None:
-        progress = restore(resumed_from, optimizer)
+    progress = Progress() if resumed_from is None else restore(resumed_from, optimizer)
     log = Log(config.training.logger if runtime.main else "none", run.path)
     _open_directory(run, config, dataset, progress.step)
-    extent = task.extent(dataset, "train", config.model.max_seq_len)
-    budget = Budget.of(config.training, extent.total, config.training.batch_size * extent.tokens)
     _tell_of_cut_rows(dataset, config, report)
-    return Job(run, config, dataset, task, runtime, model, optimizer, progress, budget, log, how)
+    return Job(run, config, dataset, task, extent, runtime, model, optimizer, progress, budget, log, how)
+
+
+def _runtime(model: Transformer, training: TrainConfig, device: torch.device, together: "Fabric | None") -> Runtime:
+    """What runs the steps: several processes that train ``together``, or this one alone."""
+    if together is not None:
+        return fabric.FabricRuntime(together, model, training)
+    return PlainRuntime(model, device, training.precision, compiled=training.compile == "on")
 
 
 def _tell_of_cut_rows(dataset: Dataset, config: RunConfig, report: Callable[[str], None]) -> None:

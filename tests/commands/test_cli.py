@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import microformer
 from microformer.cli import COMMANDS, main, usage
 from tests.commands.conftest import Command
 
@@ -17,6 +18,14 @@ def test_help_names_every_command(command: Command) -> None:
     assert all(name in ended.out for name in COMMANDS)
     assert command().status == 2
     assert usage() == ended.out
+
+
+def test_the_version_needs_no_installation() -> None:
+    code = "import sys\nfrom microformer.cli import main\nsys.exit(main(['--version']))"
+    here = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    words = [sys.executable, "-S", "-c", code]  # -S: without what is installed
+    done = subprocess.run(words, capture_output=True, text=True, env=here, check=False)
+    assert (done.returncode, done.stdout) == (0, f"microformer {microformer.__version__}\n"), done.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -73,6 +82,12 @@ def test_help_comes_at_once_because_it_loads_no_tensor_library() -> None:
         (["export", "{place}/run", "{place}/no/such/folder/x.zip"], "no folder"),
         (["import", "{place}/text.txt", "{place}/x"], "not a zip file"),
         (["pull", "../x", "{place}/x"], "not the name of a repository"),
+        (["train", "--out", "x", "--seed", "3"], r"did you mean --training.seed\? See python -m microformer train"),
+        (["train", "--config", "tiny", "--data", "{place}/data", "--out", "{place}/text.txt"], "text.txt"),
+        (["train", "--config", "tiny", "--data", "{place}/data", "--out", "{place}/text.txt/x"], "text.txt/x"),
+        (["train", "--config", "tiny", "--data", "{place}/data", "--out", "{place}/" + "x" * 300], "name too long"),
+        (["sample", "x" * 300], "name too long"),
+        (["prepare", "--source", "tales", "--tokenizer", "byte", "--out", "{place}/text.txt/x"], "text.txt"),
     ],
 )
 def test_what_a_user_can_mend_is_told_in_one_line(
