@@ -9,8 +9,10 @@ import contextlib
 import difflib
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import microformer
@@ -44,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     try:
-        return run(words)
+        with _sigterm_as_ctrl_c():
+            return run(words)
     except UserError as error:
         return _complain(f"Error: {error}", 2)
     except KeyboardInterrupt:
@@ -103,6 +106,19 @@ def usage() -> str:
     lines += ["  --version    Tell which version this is.", ""]
     lines += ["The playground in the browser is started by: python app.py"]
     return "\n".join(lines) + "\n"
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Who is told to end ends as after Ctrl-C: half-written files are removed, and what was learnt is kept."""
+    if threading.current_thread() is not threading.main_thread():  # where signals do not arrive
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _join_free_text(words: list[str]) -> list[str]:

@@ -1,6 +1,8 @@
 """Every error is one sentence on standard error, and the exit status tells whose it is."""
 
+import io
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +111,22 @@ def test_a_fault_of_the_program_is_one_line_and_another_status(
     monkeypatch.setenv("MICROFORMER_DEBUG", "1")
     with pytest.raises(AttributeError):
         main(["options"])
+
+
+class Terminated(io.StringIO):
+    """A terminal at which nothing is typed before the process is told to end."""
+
+    def readline(self, *limits: int) -> str:
+        signal.raise_signal(signal.SIGTERM)
+        return ""
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(command: Command, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminated())
+    before = signal.getsignal(signal.SIGTERM)
+    ended = command("sample", place / "run", "--interactive")
+    assert ended.status == 130 and ended.err.endswith("\nInterrupted.\n")
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_the_module_is_the_command_line(place: Path) -> None:
