@@ -45,7 +45,7 @@ class SessionMemory:
             return None
         at = self.layers.index(index)
         down, up = self.down[at], self.up[at]
-        return lambda hidden: bottleneck(hidden, down, up)
+        return lambda hidden: bottleneck(hidden, down.to(hidden.device), up.to(hidden.device))
 
     def open_logits(self, bias: Tensor) -> Tensor:
         """*Shape:* (vocab,) -> (vocab,)."""
@@ -89,10 +89,11 @@ class MixedMemory:
         rows, down, up = self._pools[index]
 
         def apply(hidden: Tensor) -> Tensor:
+            there = down.to(hidden.device), up.to(hidden.device)
             if len(rows) == len(self.rows):
-                return bottleneck(hidden, down, up)
+                return bottleneck(hidden, *there)
             changed = hidden.clone()
-            changed[rows] = bottleneck(hidden[rows], down, up)
+            changed[rows] = bottleneck(hidden[rows], *there)
             return changed
 
         return apply

@@ -114,7 +114,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, places: Places, dropped: f
         return mixed.view_as(query)
     if plain_is_faster(query) or (dropped and query.device.type == "cpu"):
         return plain_attention(query, key, value, places, dropped)
-    return F.scaled_dot_product_attention(query, key, value, places.mask, dropped, places.causal)
+    mask = None if places.mask is None else places.mask.to(query.dtype)  # a GPU's kernels take no other
+    return F.scaled_dot_product_attention(query, key, value, mask, dropped, places.causal)
 
 
 def plain_is_faster(query: Tensor) -> bool:

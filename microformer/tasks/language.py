@@ -117,7 +117,7 @@ def token_loss(logits: Tensor, targets: Tensor, only: Tensor | None) -> Tensor:
     *Shape:* (batch, seq, vocab), or (batch, seq, len(only)) where ``only`` are the tokens that a target can be.
     """
     if only is not None:
-        places = torch.searchsorted(only, targets.contiguous())
+        places = torch.searchsorted(only.to(targets.device), targets.contiguous())
         targets = torch.where(targets == IGNORED, IGNORED, places)
     nats = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum")
     return nats / (targets != IGNORED).sum().clamp(min=1)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from microformer.adapters.session import SessionMemory
 from microformer.checkpoint import Loaded
+from microformer.errors import UserError
 from microformer.model.block import Block
 from microformer.model.transformer import Transformer
 from microformer.teaching.anchors import Anchors, sample_anchors
@@ -218,7 +219,10 @@ _GROUNDS: "weakref.WeakKeyDictionary[Transformer, Ground]" = weakref.WeakKeyDict
 
 
 def ground_of(loaded: Loaded) -> Ground:
-    """The ground of a model: one for as long as the model is in memory."""
+    """The ground of a model: one for as long as the model is in memory. ``UserError`` for one on a GPU."""
+    device = loaded.model.logit_bias.device
+    if device.type != "cpu":
+        raise UserError(f"This model is on the device {device}, but lessons are for a CPU; load it there to teach it.")
     ground = _GROUNDS.get(loaded.model)
     if ground is None:
         ground = _GROUNDS[loaded.model] = Ground(loaded.model, loaded.tokenizer.end_id)

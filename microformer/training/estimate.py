@@ -182,7 +182,7 @@ def quickest(work: Callable[[], object], *, calls: int, clock: Callable[[], floa
     The first makes kernels and memory ready, which on a busy machine may take fifty times as long as what follows.
     """
     work()
-    took, began = [], clock()
+    took, began = list[float](), clock()
     while len(took) < calls and (len(took) < 2 or clock() - began < TRIAL_SECONDS / 2):
         start = clock()
         work()

@@ -1,5 +1,6 @@
 """A small prepared text and a configuration that trains on it in a second."""
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,22 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "words.txt").write_text(text)
     prepare([directory / "words.txt"], "char", directory / "dataset")
     return directory / "dataset"
+
+
+@pytest.fixture(scope="session")
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a dataset of each kind: sums of numbers of different lengths."""
+    place, chance = tmp_path_factory.mktemp("rows"), random.Random(3)
+    numbers = [[chance.randrange(10 ** chance.randint(1, 6)) for _ in range(2)] for _ in range(200)]
+    rows = {
+        "labelled": [{"text": f"{a}+{b}", "label": "odd" if (a + b) % 2 else "even"} for a, b in numbers],
+        "valued": [{"text": f"{a}+{b}", "value": len(str(a + b))} for a, b in numbers],
+        "paired": [{"source": f"{a}+{b}", "target": str(a + b)} for a, b in numbers],
+    }
+    for kind, some in rows.items():
+        (place / f"{kind}.jsonl").write_text("\n".join(json.dumps(row) for row in some))
+        prepare([place / f"{kind}.jsonl"], "char", place / kind)
+    return place
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,22 +20,6 @@ from microformer.training.run_directory import Run
 from tests.training.test_loop import interrupted, quiet, weights
 
 KINDS = {"labelled": "encoder", "valued": "decoder", "paired": "encoder_decoder"}
-
-
-@pytest.fixture(scope="module")
-def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a dataset of each kind: sums of numbers of different lengths."""
-    place, chance = tmp_path_factory.mktemp("rows"), random.Random(3)
-    numbers = [[chance.randrange(10 ** chance.randint(1, 6)) for _ in range(2)] for _ in range(200)]
-    rows = {
-        "labelled": [{"text": f"{a}+{b}", "label": "odd" if (a + b) % 2 else "even"} for a, b in numbers],
-        "valued": [{"text": f"{a}+{b}", "value": len(str(a + b))} for a, b in numbers],
-        "paired": [{"source": f"{a}+{b}", "target": str(a + b)} for a, b in numbers],
-    }
-    for kind, some in rows.items():
-        (place / f"{kind}.jsonl").write_text("\n".join(json.dumps(row) for row in some))
-        prepare([place / f"{kind}.jsonl"], "char", place / kind)
-    return place
 
 
 def config_for(kind: str, make: Callable[..., RunConfig]) -> RunConfig:
