@@ -30,7 +30,7 @@ def run(values: dict[str, Any]) -> None:
     from microformer.checkpoint import load
     from microformer.commands.sessions import forced, open_sessions
     from microformer.commands.validation import named_labels, refuse_other_rows, validation_of
-    from microformer.tasks import task_of
+    from microformer.tasks.choose import task_of
     from microformer.training.evaluate import count_never_seen, evaluate
 
     loaded = load(values["run"])

@@ -26,14 +26,13 @@ def run(values: dict[str, Any]) -> None:
     """Try a step, and print the sentence and the command to train with."""
     from microformer.data.datasets import Dataset
     from microformer.presets import ASIDE, presets
-    from microformer.tasks import KINDS
+    from microformer.tasks.kinds import task_for
     from microformer.training.auto import home_of
     from microformer.training.proposal import propose
 
     minutes, data = convert_number(MINUTES, values["minutes"]), Path(values["data"])
     kind = Dataset.open(data).kind
-    for_text = {"auto", "language_modelling"}
-    tasks = for_text if kind == "text" else {task for task, (_, rows) in KINDS.items() if rows == kind}
+    tasks = {"auto", task_for(kind)} if kind == "text" else {task_for(kind)}
     ladder = {one.name: one.config for one in presets() if one.config.task in tasks and one.name not in ASIDE}
     found = propose(minutes, data, ladder, home_of(data))
     if values["json"]:

@@ -31,7 +31,7 @@ def run(values: dict[str, Any]) -> None:
     from microformer.adapters.quantize import quantized, weight_bytes
     from microformer.checkpoint import load
     from microformer.commands.validation import validation_of
-    from microformer.tasks import task_of
+    from microformer.tasks.choose import task_of
     from microformer.training.derive import derive
     from microformer.training.evaluate import evaluate
 

@@ -46,7 +46,7 @@ def run(values: dict[str, Any]) -> None:
     from microformer.commands.sessions import Recaller
     from microformer.commands.told import tell
     from microformer.generation.engine import Engine
-    from microformer.tasks import task_of
+    from microformer.tasks.choose import task_of
 
     prompts = prompts_of(values)
     sampling = sampling_of(values)

@@ -12,7 +12,7 @@ from microformer.settings import Setting
 if TYPE_CHECKING:
     from microformer.checkpoint import Loaded
     from microformer.generation.sampling import Sampling
-    from microformer.tasks import Task
+    from microformer.tasks.task import Task
 
 PENALTY = Setting("--length-penalty", float, False, 1.0, "", minimum=0, maximum=10)
 

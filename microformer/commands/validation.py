@@ -8,7 +8,9 @@ import torch
 from microformer.checkpoint import Loaded
 from microformer.data.datasets import Dataset, open_validation
 from microformer.errors import UserError
-from microformer.tasks import KINDS, Classification, Task
+from microformer.tasks.kinds import KINDS
+from microformer.tasks.task import Task
+from microformer.tasks.whole_texts import Classification
 from microformer.training.run_directory import Run
 
 

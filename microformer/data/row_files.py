@@ -11,6 +11,13 @@ from microformer.errors import UserError
 
 COLUMNS = {"labelled": ("text", "label"), "valued": ("text", "value"), "paired": ("source", "target")}
 """What the rows of each kind of dataset are made of: what is read, and what is to be said of it."""
+NAMES = {
+    "text": "plain text",
+    "labelled": "texts with labels",
+    "valued": "texts with values",
+    "paired": "sources with targets",
+}
+"""What a dataset of each kind is said to hold."""
 SHAPES = '{"text", "label"}, {"text", "value"}, {"source", "target"} or {"text"}'
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from microformer.data.row_files import COLUMNS, kind_of, numbered_rows
+from microformer.data.row_files import COLUMNS, NAMES, kind_of, numbered_rows
 from microformer.data.text_files import TEXT_SUFFIXES, clean, size_of
 from microformer.errors import UserError
 
@@ -35,9 +35,6 @@ def kind_of_files(paths: list[Path]) -> str:
             "make a dataset of one kind at a time."
         )
     return different[0] if different else "text"
-
-
-NAMES = {"text": "plain text", "labelled": "texts with labels", "valued": "texts with values", "paired": "pairs"}
 
 
 def _kind_of_file(path: Path) -> str:

@@ -8,8 +8,9 @@ from microformer.errors import UserError
 from microformer.generation.answers import read_sources
 from microformer.generation.beam import Beam, beam_search
 from microformer.model.transformer import Transformer
-from microformer.tasks import Classification, Regression, SequenceToSequence, Task
-from microformer.tasks.whole_texts import marked
+from microformer.tasks.pairs import SequenceToSequence
+from microformer.tasks.task import Task
+from microformer.tasks.whole_texts import Classification, Regression, marked
 
 ANSWER_TOKENS = 100
 

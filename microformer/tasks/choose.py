@@ -9,28 +9,15 @@ import torch
 from torch import Tensor
 
 from microformer.data.datasets import Dataset
+from microformer.data.row_files import NAMES
 from microformer.errors import UserError
 from microformer.model.config import ModelConfig
 from microformer.tasks.batch import Batch
+from microformer.tasks.kinds import KINDS, task_for
 from microformer.tasks.language import LanguageModelling, MaskedLanguageModelling
 from microformer.tasks.pairs import SequenceToSequence
 from microformer.tasks.task import Task
 from microformer.tasks.whole_texts import Classification, Regression
-
-KINDS = {
-    "language_modelling": (("decoder",), "text"),
-    "masked_language_modelling": (("encoder",), "text"),
-    "classification": (("decoder", "encoder"), "labelled"),
-    "regression": (("decoder", "encoder"), "valued"),
-    "sequence_to_sequence": (("encoder_decoder",), "paired"),
-}
-"""The kinds of models that can learn a task, and the kind of rows it needs; any rows can be read as text."""
-NEEDS = {
-    "text": "text",
-    "labelled": "texts with labels",
-    "valued": "texts with values",
-    "paired": "sources with targets",
-}
 
 
 @dataclass(frozen=True)
@@ -53,7 +40,7 @@ def choose_task(asked: str, shape: ModelConfig, dataset: Dataset) -> Chosen:
     task = asked if asked != "auto" else _natural(shape, dataset)
     kinds, data = KINDS[task]
     if data not in ("text", dataset.kind):
-        raise UserError(f"The task {task} needs {NEEDS[data]}, but this dataset holds {NEEDS[dataset.kind]}.")
+        raise UserError(f"The task {task} needs {NAMES[data]}, but this dataset holds {NAMES[dataset.kind]}.")
     if shape.kind not in kinds:
         raise UserError(
             f"The task {task} needs a model of the kind {' or '.join(kinds)}, but model.kind is {shape.kind}; "
@@ -71,9 +58,9 @@ def choose_task(asked: str, shape: ModelConfig, dataset: Dataset) -> Chosen:
 
 def _natural(shape: ModelConfig, dataset: Dataset) -> str:
     """What a dataset with answers is for; else what the model's kind can do with text."""
-    if dataset.kind == "text":
-        return "masked_language_modelling" if shape.kind == "encoder" else "language_modelling"
-    return next(task for task, (_, data) in KINDS.items() if data == dataset.kind)
+    if dataset.kind == "text" and shape.kind == "encoder":
+        return "masked_language_modelling"
+    return task_for(dataset.kind)
 
 
 def make_task(chosen: Chosen, only: Tensor | None = None) -> Task:

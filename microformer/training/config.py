@@ -7,15 +7,9 @@ from typing import Any
 from microformer.errors import UserError
 from microformer.model.config import ModelConfig
 from microformer.settings import Setting, check, convert, describe, from_dict, setting
+from microformer.tasks.kinds import KINDS
 
-TASKS = (  # the keys of tasks.KINDS, which takes long to load
-    "auto",
-    "language_modelling",
-    "masked_language_modelling",
-    "classification",
-    "regression",
-    "sequence_to_sequence",
-)
+TASKS = ("auto", *KINDS)
 OPTIMIZERS = ("adamw", "muon")
 SCHEDULES = ("cosine", "linear", "wsd", "one_cycle", "constant")
 

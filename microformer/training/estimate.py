@@ -14,7 +14,7 @@ from microformer.errors import UserError
 from microformer.model.config import ModelConfig
 from microformer.model.profile import learning_parameters, profile
 from microformer.model.transformer import Transformer
-from microformer.tasks import trial
+from microformer.tasks.choose import trial
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.optimizers import make_optimizer
 from microformer.training.precision import choose_precision

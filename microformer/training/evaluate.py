@@ -11,7 +11,8 @@ from microformer.data.counting import token_counts
 from microformer.data.datasets import Dataset
 from microformer.model.memory import Memory
 from microformer.model.transformer import Transformer
-from microformer.tasks import Evaluation, LanguageModelling, Task
+from microformer.tasks.language import LanguageModelling
+from microformer.tasks.task import Evaluation, Task
 
 
 def evaluate(

@@ -19,7 +19,8 @@ from microformer.adapters.build import build_model
 from microformer.errors import UserError
 from microformer.model.dropout import chance_from
 from microformer.model.transformer import Transformer
-from microformer.tasks import Batch, Task
+from microformer.tasks.batch import Batch
+from microformer.tasks.task import Task
 from microformer.training.config import TrainConfig
 from microformer.training.optimizers import Optimizer
 from microformer.training.runtime import find_device, shrink

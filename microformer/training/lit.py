@@ -24,7 +24,9 @@ from torch.utils.data import Dataset as TorchDataset
 from microformer import checkpoint
 from microformer.data.datasets import Dataset
 from microformer.model.transformer import Transformer
-from microformer.tasks import Batch, Task, choose_task, make_task, possible_tokens
+from microformer.tasks.batch import Batch
+from microformer.tasks.choose import choose_task, make_task, possible_tokens
+from microformer.tasks.task import Task
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.evaluate import evaluate
 from microformer.training.optimizers import make_optimizer

@@ -12,7 +12,7 @@ from microformer.files import free_bytes
 from microformer.model.config import LORA, ModelConfig
 from microformer.model.profile import parameters_by_part
 from microformer.model.transformer import Transformer
-from microformer.tasks import choose_task
+from microformer.tasks.choose import choose_task
 from microformer.training import fabric
 from microformer.training.config import RunConfig
 from microformer.training.run_directory import TOKENIZER, Run

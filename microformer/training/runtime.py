@@ -15,7 +15,8 @@ from microformer.errors import UserError
 from microformer.generation.threads import threads
 from microformer.model.dropout import chance_from
 from microformer.model.transformer import Transformer
-from microformer.tasks import Batch, Task
+from microformer.tasks.batch import Batch
+from microformer.tasks.task import Task
 from microformer.training.lanes import side_by_side, worth_sharing
 from microformer.training.optimizers import Optimizer
 

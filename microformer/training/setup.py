@@ -16,7 +16,8 @@ from microformer.adapters.freeze import freeze_matching
 from microformer.data.datasets import Dataset
 from microformer.errors import UserError
 from microformer.model.transformer import NEVER_SEEN, Transformer
-from microformer.tasks import Extent, Task, possible_tokens, task_of
+from microformer.tasks.choose import possible_tokens, task_of
+from microformer.tasks.task import Extent, Task
 from microformer.tensor_files import load_tensors
 from microformer.training import fabric
 from microformer.training.auto import resolve_auto

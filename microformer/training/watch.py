@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from microformer import checkpoint
-from microformer.tasks import Evaluation
+from microformer.tasks.task import Evaluation
 from microformer.training.evaluate import evaluate, evaluating
 from microformer.training.progress import Due
 from microformer.training.setup import WINDOWED, Job

@@ -12,10 +12,8 @@ from typing import Any
 
 import gradio as gr
 
-from microformer.ui.page import VISITOR_JS
+from microformer.ui.page import script
 from microformer.ui.terms import question_mark
-
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 Follow = Callable[[Any], dict[str, Any]]
 
@@ -75,7 +73,7 @@ def run_view(follow: Follow, *, elem_id: str) -> gr.HTML:
     return gr.HTML(
         None,
         html_template=RUN_VIEW,
-        js_on_load=VISITOR_JS + (ASSETS / "run_view.js").read_text(encoding="utf-8"),
+        js_on_load=script("run_curves.js", "run_view.js"),
         server_functions=[follow],
         head=plotly_script(),
         elem_id=elem_id,
@@ -88,7 +86,7 @@ def figure(value: dict[str, Any] | None = None, *, elem_id: str) -> gr.HTML:
     return gr.HTML(
         value,
         html_template=FIGURE,
-        js_on_load=(ASSETS / "figure.js").read_text(encoding="utf-8"),
+        js_on_load=script("figure.js"),
         head=plotly_script(),
         elem_id=elem_id,
         apply_default_css=False,

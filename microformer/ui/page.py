@@ -16,6 +16,7 @@ from gradio.components import Component
 
 from microformer.errors import UserError
 from microformer.ui.terms import label_class
+from microformer.ui.theme import ASSETS
 from microformer.ui.workspace import Workspace, is_secret
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,11 @@ QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibil
 """Options of an event that changes only what is shown, and asks nobody who it is."""
 # In JavaScript: the secret of this browser, to be sent to server functions as {"visitor": visitor(), ...}.
 VISITOR_JS = "const visitor = () => (window.microformer || {}).visitor || null;\n"
+
+
+def script(*names: str) -> str:
+    """The script of a widget of ours: ``visitor()``, and behind it some files of ``assets/``, in their order."""
+    return VISITOR_JS + "".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
 
 
 @dataclass

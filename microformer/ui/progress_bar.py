@@ -1,12 +1,9 @@
 """Work in the background of the page: a bar, a sentence, and silence once it has ended."""
 
-from pathlib import Path
-
 import gradio as gr
 
-from microformer.ui.page import VISITOR_JS, Action, Page
+from microformer.ui.page import Action, Page, script
 
-SCRIPT = Path(__file__).resolve().parents[2] / "assets" / "preparing.js"
 TEMPLATE = """
 <div class="preparing" data-state="none" hidden>
   <div class="run-bar" data-part="bar" role="progressbar" aria-label="{label}" aria-valuemin="0" aria-valuemax="100"
@@ -26,7 +23,7 @@ def progress_bar(page: Page, progress: Action, *, elem_id: str, label: str) -> g
     return gr.HTML(
         None,
         html_template=TEMPLATE.replace("{label}", label),
-        js_on_load=VISITOR_JS + SCRIPT.read_text(encoding="utf-8"),
+        js_on_load=script("preparing.js"),
         server_functions=[page.server(progress)],
         elem_id=elem_id,
         apply_default_css=False,

@@ -4,14 +4,11 @@ The browser asks for what it lacks about twenty times a second, outside of Gradi
 finds its way back into a text that is still being written. Used by the Sample and Teach tabs.
 """
 
-from pathlib import Path
-
 import gradio as gr
 
 from microformer.ui.actions import streams
-from microformer.ui.page import VISITOR_JS, Page
+from microformer.ui.page import Page, script
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
 TEMPLATE = """
 <section class="mf-stream" data-state="none" aria-label="{label}">
   <p class="mf-about" data-part="about"></p>
@@ -37,7 +34,7 @@ def token_stream(page: Page, *, elem_id: str, label: str, empty: str = "") -> gr
     return gr.HTML(
         None,
         html_template=TEMPLATE.replace("{label}", label).replace("{empty}", empty),
-        js_on_load=VISITOR_JS + (ASSETS / "token_stream.js").read_text(encoding="utf-8"),
+        js_on_load=script("token_stream.js"),
         server_functions=[page.server(streams.follow), page.server(streams.alternatives)],
         elem_id=elem_id,
         apply_default_css=False,

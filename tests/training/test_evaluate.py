@@ -11,7 +11,8 @@ from microformer.adapters.session import SessionMemory
 from microformer.data.datasets import Dataset, open_validation
 from microformer.model.config import ModelConfig
 from microformer.model.transformer import NEVER_SEEN, Transformer
-from microformer.tasks import KINDS, summarise
+from microformer.tasks.kinds import KINDS
+from microformer.tasks.language import summarise
 from microformer.training.config import TASKS
 from microformer.training.evaluate import count_never_seen, evaluate
 

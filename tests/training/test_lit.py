@@ -14,7 +14,7 @@ from microformer.data.json_lines import JSONLinesDataset
 from microformer.data.prepare import prepare
 from microformer.errors import UserError
 from microformer.model.config import ModelConfig
-from microformer.tasks import task_of
+from microformer.tasks.choose import task_of
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.evaluate import evaluate
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from microformer.model.transformer import NEVER_SEEN, Transformer
-from microformer.tasks import IGNORED, Batch, LanguageModelling
+from microformer.tasks.batch import IGNORED, Batch
+from microformer.tasks.language import LanguageModelling
 from microformer.training import runtime as runtimes
 from microformer.training.runtime import PlainRuntime
 from tests.conftest import make_config

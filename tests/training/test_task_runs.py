@@ -12,7 +12,7 @@ from microformer import checkpoint
 from microformer.data.datasets import Dataset
 from microformer.data.prepare import prepare
 from microformer.errors import UserError
-from microformer.tasks import task_of
+from microformer.tasks.choose import task_of
 from microformer.training.config import RunConfig
 from microformer.training.evaluate import evaluate
 from microformer.training.loop import train

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from microformer.ui.workspace import Visitor, Workspace, new_secret
+from tests.teaching.small_models import save_run
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +51,12 @@ def ada(workspace: Workspace) -> Visitor:
 def bob(workspace: Workspace) -> Visitor:
     """Somebody else with another browser."""
     return workspace.visitor(new_secret())
+
+
+@pytest.fixture
+def model(workspace: Workspace, ada: Visitor) -> str:
+    """The id of a run of Ada's that everybody may use."""
+    id, run = workspace.runs.create(ada, "tiny")
+    save_run(run)
+    workspace.runs.share(id, True, ada)
+    return id

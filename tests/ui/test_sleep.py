@@ -11,11 +11,11 @@ from microformer.errors import UserError
 from microformer.teaching.consolidate import Check, Consolidated, long_term_memory, with_long_term
 from microformer.teaching.history import keep_consolidated
 from microformer.training.run_directory import Run
-from microformer.ui.actions import lessons, lists, memories, models, sleep, teach
+from microformer.ui.actions import lesson_progress, lists, memories, models, sleep, teach
 from microformer.ui.tabs.teach_sleep import figures_html
 from microformer.ui.workspace import STARTER_ID, Visitor, Workspace
 from tests.teaching.small_models import save_run
-from tests.ui.test_teach import PATIENCE, over
+from tests.ui.small_lessons import PATIENCE, over
 
 PASSED = Check(recited=1, facts=1, locality=1.0, loss_before=2.0, loss_after=2.01)
 
@@ -51,7 +51,7 @@ def test_what_fails_its_check_is_not_kept_and_it_is_told_why(workspace: Workspac
     with pytest.raises(UserError, match="still learning"):
         teach.teach_fact(workspace, ada, model, "Where?", "Here")
     assert sleep.progress(workspace, ada, {})["state"] == "working"
-    assert lessons.progress(workspace, ada, {})["state"] == "none", "it is shown in its own place"
+    assert lesson_progress.progress(workspace, ada, {})["state"] == "none", "it is shown in its own place"
     assert lesson.job is not None and lesson.job.wait(PATIENCE)
     told = sleep.progress(workspace, ada, {})
     assert told["state"] == "failed" and "is not kept" in told["says"]

@@ -1,6 +1,5 @@
 """What the Teach tab does: facts, lists, passages and conversations end up in the memory of the browser that taught."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,41 +7,11 @@ import pytest
 
 from microformer.errors import UserError
 from microformer.teaching.settings import TeachSettings
-from microformer.ui.actions import answers, chat, lessons, lists, memories, models, proofs, shared, streams, teach
+from microformer.ui.actions import answers, chat, lesson_progress, lessons, lists, proofs, streams, teach
 from microformer.ui.actions.answers import Manner
-from microformer.ui.actions.lessons import Lesson
 from microformer.ui.tabs.teach_memory import proof_of_lesson
 from microformer.ui.workspace import Visitor, Workspace
-from tests.teaching.small_models import save_run
-
-PATIENCE = 300.0
-
-
-@pytest.fixture
-def model(workspace: Workspace, ada: Visitor) -> str:
-    """The id of a run of Ada's that everybody may use."""
-    id, run = workspace.runs.create(ada, "tiny")
-    save_run(run)
-    workspace.runs.share(id, True, ada)
-    return id
-
-
-def over(lesson: Lesson) -> Lesson:
-    assert lesson.job is not None and lesson.job.wait(PATIENCE)
-    assert lesson.state == "done", lessons.outcome(lesson)
-    return lesson
-
-
-def rows(workspace: Workspace, visitor: Visitor, model: str, **request: Any) -> list[list[Any]]:
-    found: list[list[Any]] = lists.taught(workspace, visitor, {"model": model, **request})["rows"]
-    return found
-
-
-def written(workspace: Workspace, visitor: Visitor, model: str) -> list[str]:
-    """The texts that are on show, once they are whole."""
-    group = streams.latest(workspace, visitor, answers.place_of(model))
-    assert group is not None
-    return [stream.result(PATIENCE) for stream in group.streams]
+from tests.ui.small_lessons import PATIENCE, over, rows, written
 
 
 def test_a_fact_is_learnt_said_before_and_after_and_ticked(workspace: Workspace, ada: Visitor, model: str) -> None:
@@ -51,21 +20,8 @@ def test_a_fact_is_learnt_said_before_and_after_and_ticked(workspace: Workspace,
     answers.results(workspace, ada, Manner())
     before, after = written(workspace, ada, model)
     assert after == " Zoe" != before
-    assert "says it exactly" in lessons.outcome(lesson) and lesson.unchanged
+    assert "says it exactly" in lesson_progress.outcome(lesson) and lesson.unchanged
     assert answers.results(workspace, ada, Manner()) is None, "shown once"
-
-
-def test_what_was_taught_is_there_after_a_restart_and_for_nobody_else(
-    workspace: Workspace, ada: Visitor, bob: Visitor, model: str
-) -> None:
-    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
-    assert rows(workspace, bob, model) == []
-    restarted = Workspace(workspace.home, hosted=True)
-    try:
-        assert rows(restarted, ada, model) == [["Who?", "Zoe", True]]
-        assert rows(restarted, bob, model) == []
-    finally:
-        restarted.close()
 
 
 def test_a_list_is_taught_and_one_of_it_forgotten(
@@ -114,18 +70,6 @@ def test_a_row_can_be_changed_its_prompt_as_well(workspace: Workspace, ada: Visi
     assert rows(workspace, ada, model) == [[prompt, "Tom", True]]
 
 
-def test_a_reset_gives_the_base_back_and_can_be_undone(workspace: Workspace, ada: Visitor, model: str) -> None:
-    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
-    teach.reset(workspace, ada, model)
-    answers.ask(workspace, ada, model, "Who?", Manner(gate="on"))
-    base, now = written(workspace, ada, model)
-    assert base == now and rows(workspace, ada, model) == []
-    with pytest.raises(UserError, match="nothing to reset"):
-        teach.reset(workspace, ada, model)
-    assert teach.undo(workspace, ada, model) == 1
-    assert rows(workspace, ada, model) == [["Who?", "Zoe", True]]
-
-
 @pytest.mark.parametrize(
     ("manner", "words"),
     [
@@ -145,37 +89,6 @@ def test_gate_and_strength_decide_and_it_is_told_how(
     group = streams.latest(workspace, ada, answers.place_of(model))
     assert group is not None and words in group.about
     assert (answer == base) is (manner.strength == 0 or manner.gate == "off")
-
-
-def test_a_memory_is_saved_to_a_file_and_loaded_beside_or_instead(
-    workspace: Workspace, ada: Visitor, bob: Visitor, model: str
-) -> None:
-    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
-    file = teach.export(workspace, ada, model, "Ada's <b>")
-    over(teach.teach_fact(workspace, bob, model, "Where?", "Here"))
-    assert teach.load(workspace, bob, model, str(file), memories.BESIDE) == "Ada's <b>"
-    shown = lists.taught(workspace, bob, {"model": model})
-    assert [row[0] for row in shown["rows"]] == ["Where?"] and shown["beside"][0][1:] == ["Ada's <b>", "1 fact"]
-    for prompt, answer in (("Who?", " Zoe"), ("Where?", " Here")):
-        answers.ask(workspace, bob, model, prompt, Manner())
-        assert written(workspace, bob, model)[1] == answer
-    lists.put_aside(workspace, bob, {"model": model, "id": shown["beside"][0][0]})
-    teach.load(workspace, bob, model, str(file), memories.OWN)
-    assert rows(workspace, bob, model) == [["Who?", "Zoe", True]]
-    assert teach.undo(workspace, bob, model) == 1
-    assert rows(workspace, bob, model) == [["Where?", "Here", True]]
-
-
-def test_a_file_that_is_no_memory_changes_nothing(
-    workspace: Workspace, ada: Visitor, model: str, tmp_path: Path
-) -> None:
-    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
-    wrong = tmp_path / "wrong.safetensors"
-    wrong.write_bytes(b"no tensors at all")
-    for role in (memories.OWN, memories.BESIDE):
-        with pytest.raises(UserError):
-            teach.load(workspace, ada, model, str(wrong), role)
-    assert rows(workspace, ada, model) == [["Who?", "Zoe", True]]
 
 
 def test_a_passage_is_learnt_and_forgotten(workspace: Workspace, ada: Visitor, model: str) -> None:
@@ -227,23 +140,13 @@ def test_stopping_a_lesson_leaves_what_was_taught_before(workspace: Workspace, a
         teach.reset(workspace, ada, model)
     with pytest.raises(UserError, match="still learning"):
         teach.teach_fact(workspace, ada, model, "Where?", "Here")
-    told = lessons.progress(workspace, ada, {})
+    told = lesson_progress.progress(workspace, ada, {})
     assert told["state"] == "working" and told["fraction"] < 1, "it is told at once, not when the lesson is over"
     lessons.stop(workspace, ada)
     assert lesson.job is not None and lesson.job.wait(PATIENCE)
-    assert lessons.progress(workspace, ada, {})["state"] == "stopped"
+    assert lesson_progress.progress(workspace, ada, {})["state"] == "stopped"
     assert rows(workspace, ada, model) == [["Who?", "Zoe", True]]
     assert lists.taught(workspace, ada, {"model": model})["passages"] == []
-
-
-def test_a_browser_that_was_forgotten_in_mid_lesson_leaves_nothing_behind(
-    workspace: Workspace, ada: Visitor, bob: Visitor, model: str
-) -> None:
-    lesson = teach.teach_fact(workspace, bob, model, "Who?", "Zoe")
-    workspace.forget(bob)
-    assert lesson.job is not None and lesson.job.wait(PATIENCE)
-    assert rows(workspace, bob, model) == [] and workspace.sessions.list(bob) == []
-    assert not list(workspace.sessions.root.glob("[!.]*"))
 
 
 @pytest.mark.parametrize(
@@ -273,48 +176,3 @@ def test_the_list_can_answer_without_the_model_and_says_that_it_did(
         group = streams.latest(workspace, ada, answers.place_of(model))
         assert group is not None and "without a model" in group.headings[1]
         assert group.streams[1].result(PATIENCE) == text and not group.streams[1].tokens
-
-
-def test_a_shared_memory_can_be_loaded_by_others_and_changed_by_nobody_else(
-    workspace: Workspace, ada: Visitor, bob: Visitor, model: str
-) -> None:
-    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
-    loaded = models.speaker_of(workspace, ada, model).loaded
-    id = memories.memories_of(workspace, ada, loaded).own.id
-    assert shared.offered(workspace, bob, loaded) == []
-    with pytest.raises(UserError, match="is not there"):
-        shared.load(workspace, bob, model, id, memories.BESIDE)
-    shared.share(workspace, ada, model, True, "Ada's facts")
-    assert shared.is_shared(workspace, ada, loaded)
-    assert shared.offered(workspace, bob, loaded) == [("Ada's facts", id)]
-    assert rows(workspace, bob, model) == [], "it is not Bob's by being seen"
-    assert shared.load(workspace, bob, model, id, memories.BESIDE) == "Ada's facts"
-    answers.ask(workspace, bob, model, "Who?", Manner())
-    assert written(workspace, bob, model)[1] == " Zoe"
-    with pytest.raises(UserError, match="belongs to somebody else"):
-        workspace.sessions.delete(id, bob)
-    shared.share(workspace, ada, model, False, "")
-    assert shared.offered(workspace, bob, loaded) == []
-
-
-def test_a_memory_that_expired_while_the_page_was_open_is_kept_anew(
-    workspace: Workspace, ada: Visitor, model: str
-) -> None:
-    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
-    workspace.sessions.forget(ada)
-    over(teach.teach_fact(workspace, ada, model, "Where?", "Here"))
-    restarted = Workspace(workspace.home, hosted=True)
-    try:
-        assert len(rows(restarted, ada, model)) == 2
-    finally:
-        restarted.close()
-
-
-def test_a_memory_that_is_used_does_not_expire(workspace: Workspace, ada: Visitor, model: str) -> None:
-    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
-    loaded = models.speaker_of(workspace, ada, model).loaded
-    place = workspace.sessions.list(ada)[0].path
-    os.utime(place, (0, 0))
-    workspace.registry.forget(ada)
-    assert not memories.memories_of(workspace, ada, loaded).empty
-    assert place.stat().st_mtime > 1_000_000_000

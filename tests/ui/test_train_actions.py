@@ -12,6 +12,7 @@ import pytest
 from microformer.errors import UserError
 from microformer.model.profile import parameters_by_part
 from microformer.presets import load_preset
+from microformer.tasks.kinds import KINDS, task_for
 from microformer.training.run_directory import Run
 from microformer.ui.actions import offers, plans, runs, train
 from microformer.ui.actions.looks import overview
@@ -69,14 +70,14 @@ def test_few_presets_are_shown_at_first_and_none_for_another_kind_of_data(kind: 
     assert len(few) <= 4
     assert {one.name for one in few} < {one.name for one in all}
     assert offers.DEFAULT_PRESET in [one.name for one in few]
-    assert {one.config.task for one in all} <= {"auto", offers.ROW_TASKS.get(kind)}
+    assert {one.config.task for one in all} <= {"auto", task_for(kind)}
     if kind != "text":
-        assert few[0].config.task == offers.ROW_TASKS[kind], "what was made for the data comes first"
+        assert few[0].config.task == task_for(kind), "what was made for the data comes first"
     assert "large" in [one.name for one in offers.shortlist(kind, "large")], "what is chosen stays in sight"
 
 
 def test_every_offered_preset_is_for_some_kind_of_data() -> None:
-    kinds = ["text", *offers.ROW_TASKS]
+    kinds = [rows for _, rows in KINDS.values()]
     assert {one.name for kind in kinds for one in offers.fitting(kind)} == {one.name for one in plans.offered()}
 
 

@@ -5,41 +5,25 @@ Everything here is kept on the shelf of sessions; what is in memory can be dropp
 """
 
 import logging
-import os
 import secrets
 import shutil
 import threading
-import weakref
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microformer import files
 from microformer.errors import UserError
-from microformer.ui.workspace import Item, Visitor, Workspace
+from microformer.ui.actions.memory_shelf import BESIDE, OWN, Kept, base_of, fits, open_kept, put, role_of, save
+from microformer.ui.workspace import Visitor, Workspace
 
 if TYPE_CHECKING:
     from microformer.checkpoint import Loaded
-    from microformer.model.transformer import Transformer
     from microformer.teaching.session import Session
 
 log = logging.getLogger(__name__)
 
-OWN, BESIDE = "own", "beside"
-NOTES = "page.json"
-"""Beside the session's own files: whether it is the browser's own or was loaded beside it."""
 MOST_BESIDE = 5
 NAME, EXPORTED = "What I taught", "saved memory"
-_BASES: "weakref.WeakKeyDictionary[Transformer, str]" = weakref.WeakKeyDictionary()
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A session under the name and identifier it has on the shelf; ``id`` is ``None`` until something was taught."""
-
-    id: str | None
-    name: str
-    session: "Session"
 
 
 @dataclass
@@ -88,10 +72,10 @@ def keep(workspace: Workspace, visitor: Visitor, loaded: "Loaded", memories: Mem
             return
         own = memories.own
         if own.id is None or not (workspace.sessions.root / own.id).is_dir():  # new, or expired in the meantime
-            own = _put(workspace, visitor, session, NAME, OWN)
+            own = put(workspace, visitor, session, NAME, OWN)
         else:
             own = replace(own, session=session)
-            _save(workspace.sessions.get(own.id, visitor, write=True), session, OWN)
+            save(workspace.sessions.get(own.id, visitor, write=True), session, OWN)
         memories.own = own
 
 
@@ -119,7 +103,7 @@ def undo(workspace: Workspace, visitor: Visitor, loaded: "Loaded") -> int:
         memories.thrown_away = None
         if memories.own.id is not None:
             memories.thrown_away = workspace.sessions.delete(memories.own.id, visitor)
-        memories.own = _open(item, loaded)
+        memories.own = open_kept(item, loaded)
         return len(memories.own.session.facts)
 
 
@@ -158,14 +142,14 @@ def load(
         if role == BESIDE:
             if len(memories.beside) >= MOST_BESIDE:
                 raise UserError(f"{MOST_BESIDE} memories are loaded beside yours, which is the most; remove one first.")
-            kept = _put(workspace, visitor, session, name or "Somebody's memory", BESIDE)
+            kept = put(workspace, visitor, session, name or "Somebody's memory", BESIDE)
             memories.beside.append(kept)
             return kept
         old = memories.own.id
         workspace.sessions.check_room(visitor)
         if old is not None:
             memories.thrown_away = workspace.sessions.delete(old, visitor)
-        memories.own = _put(workspace, visitor, session, name or NAME, OWN)
+        memories.own = put(workspace, visitor, session, name or NAME, OWN)
         return memories.own
 
 
@@ -181,28 +165,8 @@ def unload(workspace: Workspace, visitor: Visitor, loaded: "Loaded", id: Any) ->
         return kept.name
 
 
-def fits(item: Item, loaded: "Loaded") -> bool:
-    """Whether a session on the shelf was taught on this model."""
-    from microformer.teaching.store import read_text_of
-
-    try:
-        return bool(read_text_of(item.path)["base_hash"] == _base(loaded))
-    except UserError:
-        log.exception("a session could not be read and is left out")
-        return False
-
-
-def _base(loaded: "Loaded") -> str:
-    """The hash of a model's weights, computed once."""
-    from microformer.checkpoint import base_hash
-
-    if loaded.model not in _BASES:
-        _BASES[loaded.model] = base_hash(loaded.model)
-    return _BASES[loaded.model]
-
-
 def _kept_as(loaded: "Loaded") -> str:
-    return f"memories of {_base(loaded)}"
+    return f"memories of {base_of(loaded)}"
 
 
 def _read(workspace: Workspace, visitor: Visitor, loaded: "Loaded") -> Memories:
@@ -215,44 +179,14 @@ def _read(workspace: Workspace, visitor: Visitor, loaded: "Loaded") -> Memories:
         if not item.mine or not fits(item, loaded):
             continue
         try:
-            kept = _open(item, loaded)
+            kept = open_kept(item, loaded)
         except UserError:
             log.exception("a session could not be read and is left out")
             continue
-        if _role(item.path) == BESIDE:
+        if role_of(item.path) == BESIDE:
             beside.insert(0, kept)
         elif own is None:
             own = kept
     own = own or Kept(None, NAME, Session.blank(loaded))
     prints = fingerprints_of(loaded)
     return Memories(own, beside[-MOST_BESIDE:], (prints, prints))
-
-
-def _open(item: Item, loaded: "Loaded") -> Kept:
-    from microformer.teaching.store import open_session
-
-    session = open_session(item.path, loaded)
-    os.utime(item.path)  # in use, so it does not expire
-    return Kept(item.id, item.name, session)
-
-
-def _put(workspace: Workspace, visitor: Visitor, session: "Session", name: str, role: str) -> Kept:
-    """Write a session to a new place on the shelf."""
-    id, path = workspace.sessions.create(visitor, name)
-    _save(path, session, role)
-    return Kept(id, workspace.sessions.item(id, visitor).name, session)
-
-
-def _save(path: Path, session: "Session", role: str) -> None:
-    from microformer.teaching.store import save_session
-
-    save_session(session, path)
-    files.write_json(path / NOTES, {"role": role})
-
-
-def _role(path: Path) -> str:
-    try:
-        notes = files.read_json(path / NOTES, 10_000)
-    except UserError:
-        return OWN  # saved by the command line, or by a version that knew one role only
-    return BESIDE if isinstance(notes, dict) and notes.get("role") == BESIDE else OWN

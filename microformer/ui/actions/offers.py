@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from microformer.errors import UserError
 from microformer.model.profile import profile
 from microformer.presets import ASIDE, Preset
+from microformer.tasks.kinds import task_for
 from microformer.training.config import RunConfig
 from microformer.ui.actions.plans import (
     TALES,
@@ -26,13 +27,11 @@ if TYPE_CHECKING:
 DEFAULT_PRESET = "tiny"
 FIRST_PRESETS = ("microformer", DEFAULT_PRESET, "small")
 """Those that are shown at once; the others come on request."""
-# What rows are for; a text is to be gone on with, which every other preset can learn.
-ROW_TASKS = {"labelled": "classification", "valued": "regression", "paired": "sequence_to_sequence"}
 
 
 def fitting(kind: str) -> list[Preset]:
     """The presets for a dataset of this kind: those made for its rows first, then those for any dataset."""
-    made = [one for one in offered() if one.config.task == ROW_TASKS.get(kind)]
+    made = [one for one in offered() if one.config.task == task_for(kind)]
     return made + [one for one in offered() if one.config.task == "auto"]
 
 

@@ -8,6 +8,7 @@ from microformer.data.info import DatasetInfo
 from microformer.errors import UserError
 from microformer.model.profile import parameters_by_part, profile
 from microformer.presets import BUDGETS, Preset, presets
+from microformer.tasks.kinds import KINDS, task_for
 from microformer.training.config import RunConfig
 from microformer.training.fabric import wanted
 from microformer.training.progress import Budget
@@ -96,9 +97,7 @@ def suited(
     task = base.config.task if asked == "auto" else asked
     model, training = dict(model), {**training, "task": task}
     if task != "auto" or (info is not None and info.kind != "text"):
-        from microformer.tasks import KINDS  # brings torch
-
-        natural = next((one for one, (_, data) in KINDS.items() if info and data == info.kind), "language_modelling")
+        natural = task_for(info.kind if info else "text")
         kinds, _ = KINDS.get(natural if task == "auto" else task, ((model["kind"],), ""))
         if model["kind"] not in kinds:
             model["kind"] = kinds[0]

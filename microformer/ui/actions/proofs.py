@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from microformer.errors import UserError
 from microformer.generation.jobs import CANCELLED
 from microformer.ui.actions import lessons, models
-from microformer.ui.actions.lessons import WENT_WRONG, Lesson
+from microformer.ui.actions.lesson_progress import WENT_WRONG
+from microformer.ui.actions.lessons import Lesson
 from microformer.ui.actions.memories import memories_of
 from microformer.ui.workspace import Visitor, Workspace
 

@@ -60,7 +60,8 @@ def begin(
 def predicted(workspace: Workspace, visitor: Visitor, model: Any, checkpoint: Any, text: Any) -> dict[str, Any] | None:
     """What a model that judges or answers whole texts makes of one (see ``generation.predict``); ``None`` for one that
     goes on with texts."""
-    from microformer.tasks import LanguageModelling, task_of
+    from microformer.tasks.choose import task_of
+    from microformer.tasks.language import LanguageModelling
 
     speaker = models.speaker_of(workspace, visitor, model, checkpoint)
     loaded, task = speaker.loaded, task_of(speaker.loaded.config)

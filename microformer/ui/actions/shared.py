@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from microformer.errors import UserError
 from microformer.ui.actions import lessons, memories, models
+from microformer.ui.actions.memory_shelf import fits
 from microformer.ui.workspace import Item, Visitor, Workspace
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def is_shared(workspace: Workspace, visitor: Visitor, loaded: "Loaded") -> bool:
 def offered(workspace: Workspace, visitor: Visitor, loaded: "Loaded") -> list[tuple[str, str]]:
     """Name and id of every memory that somebody else shares and that fits this model."""
     others = [item for item in workspace.sessions.list(visitor) if not item.mine]
-    return [(item.name, item.id) for item in others if memories.fits(item, loaded)]
+    return [(item.name, item.id) for item in others if fits(item, loaded)]
 
 
 def load(workspace: Workspace, visitor: Visitor, model: Any, id: Any, role: Any) -> str:

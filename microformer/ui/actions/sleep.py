@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from microformer.errors import UserError
 from microformer.files import disk_errors
 from microformer.training.run_directory import Run
-from microformer.ui.actions import lessons, memories, models, proofs
+from microformer.ui.actions import lesson_progress, lessons, memories, models, proofs
 from microformer.ui.actions.lessons import MOVE, Lesson, Steps
+from microformer.ui.actions.memory_shelf import OWN
 from microformer.ui.workspace import STARTER_ID, Visitor, Workspace
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def undo(workspace: Workspace, visitor: Visitor, model: Any) -> int:
     old = models.speaker_of(workspace, visitor, model).loaded
     known = memories.memories_of(workspace, visitor, old)
     if known.own.id is None:  # reset or expired since; the run has kept a copy
-        memories.load(workspace, visitor, old, kept, memories.OWN)
+        memories.load(workspace, visitor, old, kept, OWN)
     return len(known.own.session.facts)
 
 
@@ -133,7 +134,7 @@ def copy_starter(workspace: Workspace, visitor: Visitor) -> str:
 def progress(workspace: Workspace, visitor: Visitor, request: dict[str, Any]) -> dict[str, Any]:
     """What the browser shows of the move: state, share done (0 to 1) and a sentence. ``request`` is empty."""
     lesson = lessons.current(workspace, visitor)
-    return lessons.shown(lesson if lesson is not None and lesson.kind == MOVE else None)
+    return lesson_progress.shown(lesson if lesson is not None and lesson.kind == MOVE else None)
 
 
 def figures(workspace: Workspace, visitor: Visitor, model: Any) -> dict[str, Any] | None:

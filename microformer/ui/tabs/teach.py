@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from microformer.ui.actions import answers, lessons, models, streams, teach
+from microformer.ui.actions import answers, lesson_progress, lessons, models, streams, teach
 from microformer.ui.actions.answers import Manner
 from microformer.ui.page import Page
 from microformer.ui.progress_bar import progress_bar
@@ -72,7 +72,7 @@ def _build_lesson(page: Page) -> dict[str, Any]:
         parts |= _build_passage()
     with gr.Column(visible=False, elem_classes="part") as chat:
         parts["talk"] = conversation(page)
-    progress = progress_bar(page, lessons.progress, elem_id="teach-progress", label="Progress of the lesson")
+    progress = progress_bar(page, lesson_progress.progress, elem_id="teach-progress", label="Progress of the lesson")
     stop = gr.Button("Stop the lesson", size="sm", visible=False, elem_id="teach-stop")
     panels = {"fact": fact, "list": many, "passage": passage, "chat": chat}
     return {"model": model, "way": way, "panels": panels, "progress": progress, "stop": stop, **parts}

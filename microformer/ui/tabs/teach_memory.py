@@ -8,13 +8,14 @@ import gradio as gr
 
 from microformer.ui.actions import lessons, memories, models, proofs, shared, teach
 from microformer.ui.actions.lessons import Lesson
+from microformer.ui.actions.memory_shelf import BESIDE, OWN
 from microformer.ui.page import Page, said
 from microformer.ui.progress_bar import progress_bar
 from microformer.ui.tabs import teach_sleep
 from microformer.ui.tabs.teach_views import chances_html, change_html, fingerprints_html, taught_table, told_html
 from microformer.ui.workspace import Visitor, Workspace
 
-ROLES = [("beside mine", memories.BESIDE), ("in place of mine", memories.OWN)]
+ROLES = [("beside mine", BESIDE), ("in place of mine", OWN)]
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _build_files(page: Page) -> dict[str, Any]:
                 [], label="A memory somebody shares here", visible=False, filterable=False, elem_id="teach-offered"
             )
             uploaded = gr.File(label="A saved memory", file_types=[".safetensors"], elem_id="teach-memory", height=120)
-            role = gr.Radio(ROLES, value=memories.BESIDE, show_label=False, container=False, elem_id="teach-role")
+            role = gr.Radio(ROLES, value=BESIDE, show_label=False, container=False, elem_id="teach-role")
             load = gr.Button("Load", elem_id="teach-load")
     return {
         "name": name,

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from microformer.ui import live_chart
 from microformer.ui.actions import chat, lists
 from microformer.ui.actions.proofs import Fingerprints
 from microformer.ui.actions.recital import Told
-from microformer.ui.page import VISITOR_JS, Page
+from microformer.ui.page import Page, script
 from microformer.ui.terms import question_mark
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def conversation(page: Page) -> gr.HTML:
     return gr.HTML(
         None,
         html_template=CHAT,
-        js_on_load=_script("chat.js"),
+        js_on_load=script("parts.js", "chat.js"),
         server_functions=[page.server(function) for function in functions],
         elem_id="teach-chat",
         apply_default_css=False,
@@ -72,16 +71,11 @@ def taught_table(page: Page) -> gr.HTML:
     return gr.HTML(
         None,
         html_template=TAUGHT,
-        js_on_load=_script("taught.js"),
+        js_on_load=script("parts.js", "taught.js"),
         server_functions=[page.server(function) for function in functions],
         elem_id="teach-taught",
         apply_default_css=False,
     )
-
-
-def _script(name: str) -> str:
-    """A widget's script behind what it builds on."""
-    return VISITOR_JS + "".join((live_chart.ASSETS / one).read_text(encoding="utf-8") for one in ("parts.js", name))
 
 
 def chances_html(chances: "Sequence[TokenChance]", seconds: float) -> str:

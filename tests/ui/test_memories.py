@@ -1,0 +1,124 @@
+"""A browser's memory of a model: kept, put away, saved, shared and loaded, and nobody else's."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from microformer.errors import UserError
+from microformer.ui.actions import answers, lists, memories, models, shared, teach
+from microformer.ui.actions.answers import Manner
+from microformer.ui.actions.memory_shelf import BESIDE, OWN
+from microformer.ui.workspace import Visitor, Workspace
+from tests.ui.small_lessons import PATIENCE, over, rows, written
+
+
+def test_what_was_taught_is_there_after_a_restart_and_for_nobody_else(
+    workspace: Workspace, ada: Visitor, bob: Visitor, model: str
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    assert rows(workspace, bob, model) == []
+    restarted = Workspace(workspace.home, hosted=True)
+    try:
+        assert rows(restarted, ada, model) == [["Who?", "Zoe", True]]
+        assert rows(restarted, bob, model) == []
+    finally:
+        restarted.close()
+
+
+def test_a_reset_gives_the_base_back_and_can_be_undone(workspace: Workspace, ada: Visitor, model: str) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    teach.reset(workspace, ada, model)
+    answers.ask(workspace, ada, model, "Who?", Manner(gate="on"))
+    base, now = written(workspace, ada, model)
+    assert base == now and rows(workspace, ada, model) == []
+    with pytest.raises(UserError, match="nothing to reset"):
+        teach.reset(workspace, ada, model)
+    assert teach.undo(workspace, ada, model) == 1
+    assert rows(workspace, ada, model) == [["Who?", "Zoe", True]]
+
+
+def test_a_memory_is_saved_to_a_file_and_loaded_beside_or_instead(
+    workspace: Workspace, ada: Visitor, bob: Visitor, model: str
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    file = teach.export(workspace, ada, model, "Ada's <b>")
+    over(teach.teach_fact(workspace, bob, model, "Where?", "Here"))
+    assert teach.load(workspace, bob, model, str(file), BESIDE) == "Ada's <b>"
+    shown = lists.taught(workspace, bob, {"model": model})
+    assert [row[0] for row in shown["rows"]] == ["Where?"] and shown["beside"][0][1:] == ["Ada's <b>", "1 fact"]
+    for prompt, answer in (("Who?", " Zoe"), ("Where?", " Here")):
+        answers.ask(workspace, bob, model, prompt, Manner())
+        assert written(workspace, bob, model)[1] == answer
+    lists.put_aside(workspace, bob, {"model": model, "id": shown["beside"][0][0]})
+    teach.load(workspace, bob, model, str(file), OWN)
+    assert rows(workspace, bob, model) == [["Who?", "Zoe", True]]
+    assert teach.undo(workspace, bob, model) == 1
+    assert rows(workspace, bob, model) == [["Where?", "Here", True]]
+
+
+def test_a_file_that_is_no_memory_changes_nothing(
+    workspace: Workspace, ada: Visitor, model: str, tmp_path: Path
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    wrong = tmp_path / "wrong.safetensors"
+    wrong.write_bytes(b"no tensors at all")
+    for role in (OWN, BESIDE):
+        with pytest.raises(UserError):
+            teach.load(workspace, ada, model, str(wrong), role)
+    assert rows(workspace, ada, model) == [["Who?", "Zoe", True]]
+
+
+def test_a_browser_that_was_forgotten_in_mid_lesson_leaves_nothing_behind(
+    workspace: Workspace, ada: Visitor, bob: Visitor, model: str
+) -> None:
+    lesson = teach.teach_fact(workspace, bob, model, "Who?", "Zoe")
+    workspace.forget(bob)
+    assert lesson.job is not None and lesson.job.wait(PATIENCE)
+    assert rows(workspace, bob, model) == [] and workspace.sessions.list(bob) == []
+    assert not list(workspace.sessions.root.glob("[!.]*"))
+
+
+def test_a_shared_memory_can_be_loaded_by_others_and_changed_by_nobody_else(
+    workspace: Workspace, ada: Visitor, bob: Visitor, model: str
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    loaded = models.speaker_of(workspace, ada, model).loaded
+    id = memories.memories_of(workspace, ada, loaded).own.id
+    assert shared.offered(workspace, bob, loaded) == []
+    with pytest.raises(UserError, match="is not there"):
+        shared.load(workspace, bob, model, id, BESIDE)
+    shared.share(workspace, ada, model, True, "Ada's facts")
+    assert shared.is_shared(workspace, ada, loaded)
+    assert shared.offered(workspace, bob, loaded) == [("Ada's facts", id)]
+    assert rows(workspace, bob, model) == [], "it is not Bob's by being seen"
+    assert shared.load(workspace, bob, model, id, BESIDE) == "Ada's facts"
+    answers.ask(workspace, bob, model, "Who?", Manner())
+    assert written(workspace, bob, model)[1] == " Zoe"
+    with pytest.raises(UserError, match="belongs to somebody else"):
+        workspace.sessions.delete(id, bob)
+    shared.share(workspace, ada, model, False, "")
+    assert shared.offered(workspace, bob, loaded) == []
+
+
+def test_a_memory_that_expired_while_the_page_was_open_is_kept_anew(
+    workspace: Workspace, ada: Visitor, model: str
+) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    workspace.sessions.forget(ada)
+    over(teach.teach_fact(workspace, ada, model, "Where?", "Here"))
+    restarted = Workspace(workspace.home, hosted=True)
+    try:
+        assert len(rows(restarted, ada, model)) == 2
+    finally:
+        restarted.close()
+
+
+def test_a_memory_that_is_used_does_not_expire(workspace: Workspace, ada: Visitor, model: str) -> None:
+    over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
+    loaded = models.speaker_of(workspace, ada, model).loaded
+    place = workspace.sessions.list(ada)[0].path
+    os.utime(place, (0, 0))
+    workspace.registry.forget(ada)
+    assert not memories.memories_of(workspace, ada, loaded).empty
+    assert place.stat().st_mtime > 1_000_000_000
