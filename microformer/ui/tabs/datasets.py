@@ -8,8 +8,9 @@ import gradio as gr
 from microformer.ui import live_chart
 from microformer.ui.actions import data as datasets
 from microformer.ui.dataset_card import card_html
-from microformer.ui.page import Page, said
+from microformer.ui.page import Page
 from microformer.ui.plots import frequent_tokens, frequent_tokens_in_words
+from microformer.ui.tabs import owned
 from microformer.ui.workspace import Visitor, Workspace
 
 NOTHING_YET = '<p class="empty">No dataset yet. Press <b>Prepare</b>: Tiny Tales need no network and a few seconds.</p>'
@@ -23,17 +24,11 @@ class Parts:
     card: gr.HTML
     frequent: gr.HTML
     use: gr.Button
-    manage: gr.Row
-    name: gr.Textbox
-    rename: gr.Button
-    delete: gr.Button
-    undo: gr.Button
-    share: gr.Checkbox
-    deleted: gr.State
+    owned: owned.Parts
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.dataset, self.card, self.frequent, self.use, self.manage, self.name, self.share]
+        return [self.dataset, self.card, self.frequent, self.use, *self.owned.outputs]
 
 
 def build(page: Page) -> Parts:
@@ -46,29 +41,11 @@ def build(page: Page) -> Parts:
         elem_classes=page.term("dataset"),
         visible=False,
     )
-    undo = gr.Button("Undo", size="sm", visible=False, elem_id="data-undo")
     use = gr.Button("Train a model on it", variant="primary", elem_id="data-use", visible=False)
     card = gr.HTML(NOTHING_YET, elem_id="data-card", apply_default_css=False)
     frequent = live_chart.figure(elem_id="data-frequent")
-    with gr.Row(visible=False, elem_classes="manage") as manage:
-        name = gr.Textbox(
-            label="New name",
-            show_label=False,
-            container=False,
-            max_lines=1,
-            elem_id="data-name",
-            scale=3,
-            min_width=140,
-        )
-        rename = gr.Button("Rename", size="sm", elem_id="data-rename", scale=1, min_width=80)
-        delete = gr.Button("Delete", size="sm", elem_id="data-delete", scale=1, min_width=80)
-    share = gr.Checkbox(
-        label="Let everybody here use this dataset (nobody else can change it)",
-        visible=False,
-        elem_id="data-share",
-        container=False,
-    )
-    return Parts(dataset, card, frequent, use, manage, name, rename, delete, undo, share, gr.State(None))
+    manage = owned.build("data", "Let everybody here use this dataset (nobody else can change it)")
+    return Parts(dataset, card, frequent, use, manage)
 
 
 def wire(page: Page, parts: Parts, train_on: gr.Dropdown) -> None:
@@ -78,22 +55,6 @@ def wire(page: Page, parts: Parts, train_on: gr.Dropdown) -> None:
     def refresh(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:
         return shelf(workspace, visitor, chosen)
 
-    def rename(workspace: Workspace, visitor: Visitor, id: Any, name: Any) -> Any:
-        said(f"It is called {datasets.rename(workspace, visitor, id, name)} now.")
-        return shelf(workspace, visitor, id)
-
-    def delete(workspace: Workspace, visitor: Visitor, id: Any) -> Any:
-        name, token = datasets.delete(workspace, visitor, id)
-        return [token, gr.Button(f"Undo: bring {name} back", visible=True), *shelf(workspace, visitor, None)]
-
-    def undo(workspace: Workspace, visitor: Visitor, token: Any) -> Any:
-        id = datasets.undo(workspace, visitor, token)
-        return [None, gr.Button(visible=False), *shelf(workspace, visitor, id)]
-
-    def share(workspace: Workspace, visitor: Visitor, id: Any, shared: Any) -> Any:
-        datasets.share(workspace, visitor, id, shared)
-        return shelf(workspace, visitor, id)
-
     def use(workspace: Workspace, visitor: Visitor, id: Any) -> Any:
         return [gr.Dropdown(datasets.choices(workspace, visitor), value=id), page.go_to("train")]
 
@@ -101,12 +62,8 @@ def wire(page: Page, parts: Parts, train_on: gr.Dropdown) -> None:
     # The first tab says that it was turned to as the page opens; the arrival comes a little later.
     page.on(page.panes["data"].select, refresh, [parts.dataset], outputs, early=True)
     page.on(parts.dataset.input, refresh, [parts.dataset], outputs)
-    page.on(parts.rename.click, rename, [parts.dataset, parts.name], outputs)
-    page.on(parts.name.submit, rename, [parts.dataset, parts.name], outputs)
-    page.on(parts.delete.click, delete, [parts.dataset], [parts.deleted, parts.undo, *outputs])
-    page.on(parts.undo.click, undo, [parts.deleted], [parts.deleted, parts.undo, *outputs])
     page.on(parts.use.click, use, [parts.dataset], [train_on, page.tabs])  # type: ignore[list-item]
-    page.on(parts.share.input, share, [parts.dataset, parts.share], outputs)
+    owned.wire(page, parts.owned, datasets, [parts.dataset], shelf, outputs)
 
 
 def shelf(workspace: Workspace, visitor: Visitor, chosen: Any) -> list[Any]:
@@ -115,7 +72,7 @@ def shelf(workspace: Workspace, visitor: Visitor, chosen: Any) -> list[Any]:
     ids = [id for _, id in names]
     id = chosen if chosen in ids else (ids[0] if ids else None)
     if id is None:
-        hidden = [gr.Button(visible=False), gr.Row(visible=False), "", gr.Checkbox(visible=False)]
+        hidden = [gr.Button(visible=False), *owned.updates(workspace, None)]
         return [gr.Dropdown([], value=None, visible=False), NOTHING_YET, None, *hidden]
     card = datasets.card(workspace, visitor, id)
     frequent = card.info.frequent
@@ -128,7 +85,5 @@ def shelf(workspace: Workspace, visitor: Visitor, chosen: Any) -> list[Any]:
         card_html(card),
         picture,
         gr.Button(visible=True),
-        gr.Row(visible=card.item.mine),
-        card.item.name,
-        gr.Checkbox(value=card.item.shared, visible=card.item.mine and workspace.hosted),
+        *owned.updates(workspace, card.item),
     ]

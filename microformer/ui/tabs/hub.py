@@ -5,10 +5,10 @@ from typing import Any
 
 import gradio as gr
 
-from microformer.ui.actions import hub, models
+from microformer.ui.actions import hub
 from microformer.ui.page import Page
 from microformer.ui.progress_bar import progress_bar
-from microformer.ui.tabs import sample
+from microformer.ui.tabs import model_list, sample
 from microformer.ui.workspace import Visitor, Workspace
 
 ABOUT_PUSH = (
@@ -63,7 +63,7 @@ def build(page: Page) -> Parts:
 
 def _build_going(page: Page) -> dict[str, Any]:
     gr.Markdown("### Give a model away")
-    model = gr.Dropdown([], label="Model", elem_id="hub-model", filterable=False)
+    model = model_list.build("hub-model")
     with gr.Column(elem_classes="part"):
         gr.Markdown(f"#### To the Hugging Face Hub\n{ABOUT_PUSH}", elem_classes="quiet")
         repository = gr.Textbox(
@@ -143,16 +143,15 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
     """Connect the tab's events."""
     _wire_transfers(page, parts)
 
-    def refresh(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:
-        return _models(workspace, visitor, chosen)
+    def refresh(workspace: Workspace, visitor: Visitor, last: Any, chosen: Any) -> Any:
+        return model_list.chosen(workspace, visitor, chosen, last)[1]
 
-    def arrive(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:
+    def arrive(workspace: Workspace, visitor: Visitor) -> Any:
         transfer = hub.current(workspace, visitor)
-        shown = [gr.skip()] * 4 if transfer is None else [transfer.began, *_buttons(transfer)]
-        return [*shown, _models(workspace, visitor, chosen)]
+        return [gr.skip()] * 4 if transfer is None else [transfer.began, *_buttons(transfer)]
 
-    page.on_arrival(arrive, [parts.model], [parts.progress, *_outputs(parts), parts.model])
-    page.on(page.panes["hub"].select, refresh, [parts.model], [parts.model])
+    page.on_arrival(arrive, (), [parts.progress, *_outputs(parts)])
+    page.on(page.panes["hub"].select, refresh, [page.last_model, parts.model], [parts.model])
 
     def arrived(workspace: Workspace, visitor: Visitor) -> Any:
         transfer = hub.current(workspace, visitor)
@@ -180,7 +179,7 @@ def _wire_transfers(page: Page, parts: Parts) -> None:
         transfer = hub.current(workspace, visitor)
         if transfer is None or transfer.state == "working":
             return gr.skip()
-        return [*_buttons(transfer), _models(workspace, visitor, transfer.run or chosen)]
+        return [*_buttons(transfer), model_list.chosen(workspace, visitor, transfer.run, chosen)[1]]
 
     # The token is taken out of the page as soon as it was used.
     page.on(parts.push.click, push, [parts.model, parts.repository, parts.token, parts.private], [*begun, parts.token])
@@ -210,9 +209,3 @@ def _buttons(transfer: hub.Transfer) -> list[Any]:
         gr.Button(visible=transfer.state == "done" and transfer.run is not None),
         gr.DownloadButton(value=str(file), visible=True) if there else gr.DownloadButton(visible=False),
     ]
-
-
-def _models(workspace: Workspace, visitor: Visitor, chosen: Any) -> gr.Dropdown:
-    names = models.models(workspace, visitor)
-    ids = [id for _, id in names]
-    return gr.Dropdown(names, value=chosen if chosen in ids else (ids[0] if ids else None))

@@ -8,16 +8,16 @@ import gradio as gr
 
 from microformer.model.profile import Profile
 from microformer.ui import live_chart, plots
-from microformer.ui.actions import inspect, models
+from microformer.ui.actions import inspect
 from microformer.ui.dataset_card import short_number
 from microformer.ui.page import QUIET, Page
+from microformer.ui.tabs import model_list
 from microformer.ui.workspace import Visitor, Workspace
 
 if TYPE_CHECKING:
     from microformer.inspection import Candidate, Reading
 
 FIRST_TEXT = "One quiet morning, Nora had a big kettle. The big kettle was in the"
-NO_MODEL = "There is no model yet; train one on the Train tab."
 NO_LENS = "This model judges whole texts, so it has no next token in mind."
 NO_GRADIENTS = "How strongly each layer learnt was not recorded for this model; it is for runs trained here."
 NOT_YET = "Press Look inside: each row shows from which tokens the model takes when it reads one."
@@ -45,7 +45,7 @@ def build(page: Page) -> Parts:
     with gr.Row(equal_height=False, elem_classes="sides"):
         with gr.Column(scale=4, min_width=320, elem_classes="card"):
             gr.Markdown("### Look inside")
-            model = gr.Dropdown([], label="Model", elem_id="inspect-model", filterable=False)
+            model = model_list.build("inspect-model")
             text = gr.Textbox(FIRST_TEXT, label="A text to read", lines=3, max_lines=8, elem_id="inspect-text")
             look = gr.Button("Look inside", variant="primary", elem_id="inspect-look", interactive=False)
             gr.Markdown("#### What each layer would say next")
@@ -71,10 +71,8 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
     read = [parts.layer, parts.head, parts.attention, parts.lens]
 
     def refresh(workspace: Workspace, visitor: Visitor, last: Any, model: Any) -> Any:
-        names = models.models(workspace, visitor)
-        ids = [id for _, id in names]
-        model = models.chosen_of(ids, model, last)
-        chosen = [gr.Dropdown(names, value=model, info=None if ids else NO_MODEL), gr.Button(interactive=bool(ids))]
+        model, listed = model_list.chosen(workspace, visitor, model, last)
+        chosen = [listed, gr.Button(interactive=model is not None)]
         if model is None:
             return [*chosen, "", None]
         steps, norms = inspect.gradients(workspace, visitor, model)

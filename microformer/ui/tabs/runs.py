@@ -10,7 +10,8 @@ from microformer.ui import live_chart
 from microformer.ui.actions import runs, train
 from microformer.ui.actions.looks import Look, overview
 from microformer.ui.actions.models import can_write
-from microformer.ui.page import Page, said
+from microformer.ui.page import Page
+from microformer.ui.tabs import owned
 from microformer.ui.workspace import Visitor, Workspace
 
 NO_RUNS = '<p class="empty">No run yet. Press <b>Start training</b>; the first curve shows within seconds.</p>'
@@ -26,29 +27,13 @@ class Parts:
     pause: gr.Button
     resume: gr.Button
     use: gr.Button
-    manage: gr.Row
-    name: gr.Textbox
-    rename: gr.Button
-    delete: gr.Button
-    share: gr.Checkbox
-    undo: gr.Button
-    deleted: gr.State
+    owned: owned.Parts
     table: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
-        return [
-            self.shown,
-            self.drawn,
-            self.view,
-            self.pause,
-            self.resume,
-            self.use,
-            self.manage,
-            self.name,
-            self.share,
-            self.table,
-        ]
+        buttons = [self.pause, self.resume, self.use]
+        return [self.shown, self.drawn, self.view, *buttons, *self.owned.outputs, self.table]
 
 
 def build(page: Page) -> dict[str, Any]:
@@ -67,41 +52,10 @@ def build(page: Page) -> dict[str, Any]:
         hidden: dict[str, Any] = {"interactive": False, "visible": False, "scale": 1, "min_width": 90}
         pause = gr.Button("Pause", elem_id="train-pause", **hidden)
         resume = gr.Button("Resume", elem_id="train-resume", **hidden)
-    undo = gr.Button("Undo", size="sm", visible=False, elem_id="train-undo")
     view = live_chart.run_view(page.server(runs.follow), elem_id="train-view")
     use = gr.Button("Let it write", variant="primary", elem_id="train-use", visible=False)
-    with gr.Row(visible=False, elem_classes="manage") as manage:
-        name = gr.Textbox(
-            label="New name",
-            show_label=False,
-            container=False,
-            max_lines=1,
-            elem_id="train-run-name",
-            scale=3,
-            min_width=140,
-        )
-        rename = gr.Button("Rename", size="sm", elem_id="train-rename", scale=1, min_width=80)
-        delete = gr.Button("Delete", size="sm", elem_id="train-delete", scale=1, min_width=80)
-    share = gr.Checkbox(
-        label="Let everybody here look at this run and sample from it",
-        visible=False,
-        elem_id="train-share",
-        container=False,
-    )
-    return {
-        "shown": shown,
-        "view": view,
-        "pause": pause,
-        "resume": resume,
-        "use": use,
-        "manage": manage,
-        "name": name,
-        "rename": rename,
-        "delete": delete,
-        "share": share,
-        "undo": undo,
-        "deleted": gr.State(None),
-    }
+    manage = owned.build("train", "Let everybody here look at this run and sample from it")
+    return {"shown": shown, "view": view, "pause": pause, "resume": resume, "use": use, "owned": manage}
 
 
 def build_table() -> dict[str, Any]:
@@ -124,28 +78,11 @@ def wire(page: Page, parts: Parts) -> None:
         train.resume(workspace, visitor, id)
         return refreshed(workspace, visitor, id, drawn)
 
-    def rename(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any, name: Any) -> Any:
-        said(f"It is called {train.rename(workspace, visitor, id, name)} now.")
-        return chosen_run(workspace, visitor, id, drawn)
-
-    def share(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any, shared: Any) -> Any:
-        train.share(workspace, visitor, id, shared)
-        return refreshed(workspace, visitor, id, drawn)
-
-    def delete(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> Any:
-        name, token = train.delete(workspace, visitor, id)
-        return [
-            token,
-            gr.Button(f"Undo: bring {name} back", visible=True),
-            *chosen_run(workspace, visitor, None, drawn),
-        ]
-
-    def bring_back(workspace: Workspace, visitor: Visitor, token: Any, drawn: Any) -> Any:
-        id = train.undo(workspace, visitor, token)
-        return [None, gr.Button(visible=False), *chosen_run(workspace, visitor, id, [*(drawn or []), id])]
-
     def show(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> Any:
         return chosen_run(workspace, visitor, id, [id])
+
+    def drawn_as_well(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> list[Any]:
+        return chosen_run(workspace, visitor, id, [*(drawn or []), id])
 
     page.on_arrival(refreshed, chosen, parts.outputs)
     page.on(page.panes["train"].select, refreshed, chosen, parts.outputs)
@@ -154,11 +91,7 @@ def wire(page: Page, parts: Parts) -> None:
     page.on(parts.drawn.input, chosen_run, chosen, parts.outputs)
     page.on(parts.pause.click, pause, chosen, parts.outputs)
     page.on(parts.resume.click, resume, chosen, parts.outputs)
-    page.on(parts.rename.click, rename, [*chosen, parts.name], parts.outputs)
-    page.on(parts.name.submit, rename, [*chosen, parts.name], parts.outputs)
-    page.on(parts.share.input, share, [*chosen, parts.share], parts.outputs)
-    page.on(parts.delete.click, delete, chosen, [parts.deleted, parts.undo, *parts.outputs])
-    page.on(parts.undo.click, bring_back, [parts.deleted, parts.drawn], [parts.deleted, parts.undo, *parts.outputs])
+    owned.wire(page, parts.owned, train, chosen, drawn_as_well, parts.outputs)
 
 
 def refreshed(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> list[Any]:
@@ -181,7 +114,8 @@ def chosen_run(workspace: Workspace, visitor: Visitor, id: Any, drawn: Any) -> l
     all_runs = overview(workspace, visitor)
     ids = [one.item.id for one in all_runs]
     shown = next((one for one in all_runs if one.item.id == id), all_runs[0] if all_runs else None)
-    together = [one for one in drawn or [] if one in ids][: runs.RUNS_DRAWN] or ([shown.item.id] if shown else [])
+    alone = [shown.item.id] if shown else []
+    together = ([one for one in dict.fromkeys(drawn or []) if one in ids] or alone)[: runs.RUNS_DRAWN]
     names = _names(all_runs)
     return [
         gr.Dropdown(names, value=shown.item.id if shown else None, visible=shown is not None),
@@ -197,15 +131,13 @@ def _names(all_runs: list[Look]) -> list[tuple[str, str]]:
 
 
 def _buttons(workspace: Workspace, shown: Look | None) -> list[Any]:
-    """Pause, resume, "Let it write", the row with name and delete, the name itself, and sharing, as they suit a run."""
+    """Pause, resume, "Let it write", and what its owner can do, as they suit a run."""
     mine, state = shown is not None and shown.item.mine, shown.status.state if shown else ""
     return [
         gr.Button(interactive=mine and state in ("running", "queued"), visible=mine),
         gr.Button(interactive=mine and state in ("stopped", "failed", "diverged"), visible=mine),
         gr.Button(visible=shown is not None and can_write(shown.item)),
-        gr.Row(visible=mine),
-        shown.item.name if shown else "",
-        gr.Checkbox(value=shown is not None and shown.item.shared, visible=mine and workspace.hosted),
+        *owned.updates(workspace, shown.item if shown else None),
     ]
 
 

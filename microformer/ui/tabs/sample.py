@@ -13,12 +13,12 @@ from microformer.ui.actions import models, sample, streams
 from microformer.ui.forms import Form, explanation, label
 from microformer.ui.page import QUIET, Page
 from microformer.ui.prediction import prediction_html
+from microformer.ui.tabs import model_list
 from microformer.ui.token_stream import token_stream
 from microformer.ui.workspace import Visitor, Workspace
 
 GATES = [("where it fits", "auto"), ("always", "on"), ("never", "off")]
 NOTHING = "What the model writes appears here, token by token. Press <b>Write</b>."
-NO_MODEL = "There is no model yet; train one on the Train tab."
 # Setting, lowest and highest value on the page, step, and the term that explains it.
 SLIDERS = (
     ("num_samples", 1, sample.MOST_SAMPLES, 1, "samples"),
@@ -62,7 +62,7 @@ def build(page: Page) -> Parts:
 
 def _build_choice(page: Page) -> dict[str, Any]:
     gr.Markdown("### Let it write")
-    model = gr.Dropdown([], label="Model", elem_id="sample-model", filterable=False)
+    model = model_list.build("sample-model")
     prompt = gr.Textbox(
         value=models.TALES_PROMPTS[0],
         label="Prompt",
@@ -187,8 +187,8 @@ def opened_by(page: Page, parts: Parts, trigger: Any, run_of: Any, inputs: Seque
     """Let an event turn to this tab with a model chosen: the run that ``run_of(workspace, visitor, *inputs)`` names."""
 
     def use(workspace: Workspace, visitor: Visitor, *values: Any) -> Any:
-        names = models.models(workspace, visitor)
-        return [gr.Dropdown(names, value=run_of(workspace, visitor, *values)), page.go_to("sample")]
+        _, listed = model_list.chosen(workspace, visitor, run_of(workspace, visitor, *values))
+        return [listed, page.go_to("sample")]
 
     page.on(trigger, use, inputs, [parts.model, page.tabs])  # type: ignore[list-item]
 
@@ -198,9 +198,7 @@ def _wire_models(page: Page, parts: Parts) -> None:
     outputs = [page.last_model, parts.model, parts.checkpoint, parts.write, *written_with, *parts.examples]
 
     def refresh(workspace: Workspace, visitor: Visitor, last: Any, model: Any, checkpoint: Any) -> Any:
-        names = models.models(workspace, visitor)
-        ids = [id for _, id in names]
-        model = models.chosen_of(ids, model, last)
+        model, listed = model_list.chosen(workspace, visitor, model, last)
         if model is None:
             texts: list[str] = []
             kept, writes = [("Best", models.BEST)], True
@@ -211,9 +209,9 @@ def _wire_models(page: Page, parts: Parts) -> None:
         checkpoint = checkpoint if checkpoint in [id for _, id in kept] else models.BEST
         return [
             model,
-            gr.Dropdown(names, value=model, info=None if ids else NO_MODEL),
+            listed,
             gr.Dropdown(kept, value=checkpoint),
-            gr.Button(interactive=bool(ids)),
+            gr.Button(interactive=model is not None),
             *(gr.Slider(visible=True if writes else "hidden") for _ in written_with),
             *(_example(texts, number) for number in range(len(parts.examples))),
         ]

@@ -6,11 +6,11 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from microformer.ui.actions import answers, lesson_progress, lessons, models, streams, teach
+from microformer.ui.actions import answers, lesson_progress, lessons, streams, teach
 from microformer.ui.actions.answers import Manner
 from microformer.ui.page import Page
 from microformer.ui.progress_bar import progress_bar
-from microformer.ui.tabs import teach_memory, teach_sleep
+from microformer.ui.tabs import model_list, teach_memory, teach_sleep
 from microformer.ui.tabs.teach_views import conversation
 from microformer.ui.token_stream import token_stream
 from microformer.ui.workspace import Visitor, Workspace
@@ -18,7 +18,6 @@ from microformer.ui.workspace import Visitor, Workspace
 WAYS = [("One fact", "fact"), ("A list", "list"), ("A passage", "passage"), ("A chat", "chat")]
 GATES = [("where it fits", "auto"), ("always", "on"), ("never", "off"), ("look it up instead", answers.LOOKUP)]
 NOTHING = "Teach a fact or ask something: here is what the model says without and with its second memory."
-NO_MODEL = "There is no model yet; train one on the Train tab."
 LIST_HELP = (
     'A line for each fact: `{"prompt": "Where is Zoë?", "answer": "In the garden."}` in a `.jsonl` file, or two '
     "columns in a `.csv` table."
@@ -62,7 +61,7 @@ def build(page: Page) -> Parts:
 
 def _build_lesson(page: Page) -> dict[str, Any]:
     gr.Markdown("### Teach it something")
-    model = gr.Dropdown([], label="Model", elem_id="teach-model", filterable=False, elem_classes=page.term("run"))
+    model = model_list.build("teach-model", elem_classes=page.term("run"))
     way = gr.Radio(WAYS, value="fact", label="How", elem_id="teach-way", elem_classes="stacked")
     with gr.Column(elem_classes="part") as fact:
         parts = _build_fact(page)
@@ -206,13 +205,11 @@ def _wire_arrival(page: Page, parts: Parts) -> None:
     outputs = [page.last_model, parts.model, *buttons, parts.talk, parts.progress, *_after_outputs(parts)]
 
     def refresh(workspace: Workspace, visitor: Visitor, last: Any, model: Any, *manner: Any) -> Any:
-        names = models.models(workspace, visitor, speaking=True)
-        ids = [id for _, id in names]
-        model = models.chosen_of(ids, model, last)
+        model, listed = model_list.chosen(workspace, visitor, model, last, speaking=True)
         chosen = [
             model,
-            gr.Dropdown(names, value=model, info=None if ids else NO_MODEL),
-            *[gr.Button(interactive=bool(ids)) for _ in buttons],
+            listed,
+            *[gr.Button(interactive=model is not None) for _ in buttons],
             {"model": model, "version": ""},
         ]
         lesson = lessons.current(workspace, visitor)
