@@ -5,6 +5,7 @@ from typing import Any
 from microformer.errors import UserError
 from microformer.ui.actions import teach
 from microformer.ui.actions.lessons import Lesson
+from microformer.ui.actions.words import counted
 from microformer.ui.workspace import Visitor, Workspace
 
 MOST_ROWS = 200
@@ -35,7 +36,7 @@ def taught(workspace: Workspace, visitor: Visitor, request: dict[str, Any]) -> d
             [text[:MOST_SHOWN], known_by_heart]
             for text, known_by_heart in zip(session.passages, session.known, strict=True)
         ],
-        "beside": [[kept.id, kept.name, _count(len(kept.session.facts), "fact")] for kept in known.beside],
+        "beside": [[kept.id, kept.name, counted(len(kept.session.facts), "fact")] for kept in known.beside],
         "found": len(found),
         "count": len(pairs),
         "says": _summary(len(pairs), sum(session.recited), len(session.passages)),
@@ -74,11 +75,7 @@ def _summary(count: int, said: int, passages: int) -> str:
         return ""
     parts = []
     if count:
-        parts.append(f"{_count(count, 'fact')}, {'all' if said == count else said} said exactly")
+        parts.append(f"{counted(count, 'fact')}, {'all' if said == count else said} said exactly")
     if passages:
-        parts.append(_count(passages, "passage"))
+        parts.append(counted(passages, "passage"))
     return "; ".join(parts)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

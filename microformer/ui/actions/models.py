@@ -9,6 +9,7 @@ from microformer.data.info import DatasetInfo
 from microformer.errors import UserError
 from microformer.files import read_json
 from microformer.training.run_directory import Run
+from microformer.ui.actions.words import counted
 from microformer.ui.workspace import STARTER_ID, Item, Visitor, Workspace
 
 if TYPE_CHECKING:
@@ -138,5 +139,5 @@ def _about(directory: Path) -> str:
         if isinstance(loss := state.get("val_loss"), float):
             return f", validation loss {loss:.3f}"
         if count := state.get("consolidated", {}).get("facts"):
-            return f", {count} {'fact' if count == 1 else 'facts'} moved in"
+            return f", {counted(count, 'fact')} moved in"
     return ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from microformer.errors import UserError
+from microformer.ui.actions.words import counted
 from microformer.ui.workspace import Visitor, Workspace
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def in_words(group: Group, clock: Callable[[], float] = time.perf_counter) -> st
         return ""
     seconds = (group.ended[0] if group.ended else clock()) - group.began
     speed = f", {count / seconds:,.0f} a second" if seconds > 0 else ""
-    return f"{count:,} {'token' if count == 1 else 'tokens'}{speed}"
+    return f"{counted(count, 'token')}{speed}"
 
 
 def _news(group: Group, number: int, have: Any) -> dict[str, Any]:

@@ -85,6 +85,11 @@ def duration(seconds: float | None) -> str:
     return f"{days / 30:.0f} months" if days < 700 else f"{days / 365:,.0f} years"
 
 
+def counted(number: int, what: str) -> str:
+    """``1 fact``, ``2 facts``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def shortened(text: str, most: int = 32) -> str:
     """A text that may be long, cut to what a legend has room for."""
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"

@@ -108,13 +108,13 @@ def wire(page: Page, parts: Parts, model: gr.Dropdown, progress: gr.HTML, stop: 
     """Connect its events. A lesson that the table began is watched by ``progress``, like any other."""
 
     def reset(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:
-        count = teach.reset(workspace, visitor, chosen)
-        said(f"The model answers as its base again. {count} facts were put away; “Undo” brings them back.")
+        teach.reset(workspace, visitor, chosen)
+        said("The model answers as its base again; “Undo” brings back what you taught it.")
         return updates(workspace, visitor, chosen)
 
     def undo(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:
-        count = teach.undo(workspace, visitor, chosen)
-        said(f"{count} facts are back.")
+        teach.undo(workspace, visitor, chosen)
+        said("What you taught it is back.")
         return updates(workspace, visitor, chosen)
 
     def refresh(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from microformer.ui.actions import lessons, sleep
+from microformer.ui.actions.words import counted
 from microformer.ui.page import Page, said
 from microformer.ui.progress_bar import progress_bar
 from microformer.ui.terms import question_mark
@@ -63,8 +64,8 @@ def wire(page: Page, parts: Parts, model: gr.Dropdown, refresh: Callable[..., An
         return updates(workspace, visitor, chosen)
 
     def undo(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:
-        count = sleep.undo(workspace, visitor, chosen)
-        said(f"The model is as it was before, and its second memory holds {count} facts again.")
+        sleep.undo(workspace, visitor, chosen)
+        said("The model is as it was before, and its second memory holds your facts again.")
         return refresh(workspace, visitor, chosen)
 
     page.on(parts.move.click, move, [model], parts.outputs)
@@ -103,7 +104,7 @@ def about_html(now: sleep.Standing) -> str:
         return _sentence(now.hindrance)
     if not now.facts:
         return _sentence("There is nothing in the second memory to move." if now.moved is None else "")
-    can = "One fact can be moved." if now.facts == 1 else f"{now.facts:,} facts can be moved."
+    can = f"{counted(now.facts, 'fact')} can be moved."
     return _sentence(f"{can} {now.stays}")
 
 
