@@ -95,7 +95,7 @@ def test_an_encoder_learns_to_fill_in_text(command: Command, tmp_path: Path) -> 
     ("kind", "words", "sentence"),
     [
         ("labelled", ["--model.kind", "encoder_decoder"], "needs a model of the kind decoder or encoder"),
-        ("text", ["--task", "classification"], "needs texts with labels, but this dataset holds text"),
+        ("text", ["--task", "classification"], "needs texts with labels, but this dataset holds plain text"),
         ("paired", [], "needs a model of the kind encoder_decoder"),
         ("paired", ["--task", "masked"], "task is 'masked', but must be one of auto, language_modelling"),
     ],
