@@ -57,8 +57,8 @@ def write_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
 
 
 def write_text(path: Path, text: str, *, private: bool = False) -> None:
-    """Write UTF-8 text whole or not at all."""
-    write_bytes(path, text.encode(), private=private)
+    """Write UTF-8 text whole or not at all; half a character (a lone surrogate) becomes a question mark."""
+    write_bytes(path, text.encode(errors="replace"), private=private)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -113,7 +113,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 def append_json_line(path: Path, value: Any) -> None:
     """Append one line of JSON and hand it to the operating system at once."""
-    with disk_errors(path), path.open("a", encoding="utf-8") as file:
+    with disk_errors(path), path.open("a", encoding="utf-8", errors="replace") as file:
         file.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -139,6 +139,8 @@ def directory_written_whole(path: Path) -> Iterator[Path]:
 
     Every file is synced before the rename. A ``path`` that already exists is replaced.
     """
+    if not path.name:  # "." or "/"
+        raise UserError(f"{path} cannot be made anew; give the name of a new folder, such as {path / 'new'}.")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = _beside(path)

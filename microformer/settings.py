@@ -112,7 +112,7 @@ def convert(known: Setting, value: Any, *, where: str = "") -> Any:
             return int(value) if isinstance(value, int) else int(number)
         return number
     except (ValueError, TypeError, KeyError, OverflowError):
-        raise UserError(f"{where}{known.name} is {value!r}, but must be {known.allowed}.") from None
+        raise UserError(f"{where}{known.name} is {value!r:.100}, but must be {known.allowed}.") from None
 
 
 def _check_value(known: Setting, value: Any) -> None:

@@ -27,6 +27,20 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_half_characters_become_question_marks(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"name": "Zo\ud800"})
+    append_json_line(tmp_path / "a.jsonl", "Zo\ud800")
+    assert read_json(tmp_path / "a.json") == {"name": "Zo?"}
+    assert read_json_lines(tmp_path / "a.jsonl")[0] == ["Zo?"]
+
+
+def test_the_folder_one_is_in_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="give the name of a new folder"), directory_written_whole(Path()):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_directory_that_fails_half_way_vanishes(tmp_path: Path) -> None:
     target = tmp_path / "whole"
 

@@ -24,14 +24,23 @@ def add_arguments(parser: Parser) -> None:
 
 def run(values: dict[str, Any]) -> None:
     """Consolidate, or undo it, and say how it went."""
-    if values["undo"]:
-        from microformer.teaching.history import undo_consolidation
-
-        kept = undo_consolidation(Path(values["run"]))
-        output.result(f"The model is as it was before; what had been moved is in {kept}.")
-        return
-    if "session" not in values:
+    if "session" not in values and not values["undo"]:
         raise UserError("There is nothing to move; give a session with --session SESSION.")
+    from microformer.checkpoint import resolve, run_of
+    from microformer.teaching.history import refuse_starter, undo_consolidation
+    from microformer.training.run_directory import Run
+
+    run = run_of(resolve(values["run"]))
+    refuse_starter(run)
+    with Run(run).lock():  # a trainer would write checkpoints of its own
+        if values["undo"]:
+            output.result(f"The model is as it was before; what had been moved is in {undo_consolidation(run)}.")
+        else:
+            move(values)
+
+
+def move(values: dict[str, Any]) -> None:
+    """Move a session into its run."""
     from microformer.checkpoint import load
     from microformer.commands.lessons import finished
     from microformer.commands.sessions import open_sessions

@@ -22,7 +22,7 @@ def add_arguments(parser: Parser) -> None:
 def run(values: dict[str, Any]) -> None:
     """Write the file, and say how large it is."""
     file = Path(values["file"])
-    if file.suffix == ".onnx":
+    if file.suffix.lower() == ".onnx":
         from microformer.onnx_export import export_onnx as export
     else:
         from microformer.hub.archive import export_run as export

@@ -15,5 +15,5 @@ def json_rows(path: Path) -> Iterator[tuple[int, Any]]:
         if line.strip():
             try:
                 yield number, json.loads(line)
-            except (json.JSONDecodeError, RecursionError):
+            except (ValueError, RecursionError):
                 raise UserError(f"Line {number} of {path.name} is not valid JSON.") from None

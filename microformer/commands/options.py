@@ -7,6 +7,7 @@ import argparse
 import difflib
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -79,7 +80,7 @@ def given_settings(values: Mapping[str, Any], cls: type, *, prefix: str = "") ->
         if known.name in texts:
             text = texts[known.name]
             empty = known.optional and isinstance(text, str) and text.strip().lower() in EMPTY
-            found[known.name] = None if empty else convert(known, text, where=f"--{prefix}")
+            found[known.name] = None if empty else convert(replace(known, name=_flag(known, prefix)), text)
     return found
 
 
@@ -88,9 +89,9 @@ def add_json(parser: Parser, what: str) -> None:
     parser.add_argument("--json", action="store_true", help=f"Print {what} as JSON.")
 
 
-def whole_number(text: str, name: str, *, minimum: int | None = None) -> int:
-    """``text`` as a whole number of at least ``minimum``, or ``UserError``."""
-    return int(convert_number(Setting(name, int, False, None, "", minimum=minimum), text))
+def whole_number(text: str, name: str, *, minimum: int | None = None, maximum: int | None = None) -> int:
+    """``text`` as a whole number from ``minimum`` to ``maximum``, or ``UserError``."""
+    return int(convert_number(Setting(name, int, False, None, "", minimum=minimum, maximum=maximum), text))
 
 
 def convert_number(known: Setting, text: Any) -> float:

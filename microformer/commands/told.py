@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from microformer.commands import output
 from microformer.commands.options import convert_number, whole_number
+from microformer.commands.whole import MOST_BEAMS
 from microformer.errors import UserError
 from microformer.settings import Setting
 
@@ -23,7 +24,7 @@ def tell(values: dict[str, Any], loaded: "Loaded", task: "Task", prompts: list[s
 
     if values["session"] or "draft" in values:
         raise UserError("Sessions and drafts are for models that go on from a prompt; leave them out.")
-    beams = whole_number(values.get("beams", "1"), "--beams", minimum=1)
+    beams = whole_number(values.get("beams", "1"), "--beams", minimum=1, maximum=MOST_BEAMS)
     penalty = convert_number(PENALTY, values.get("length_penalty", "1"))
     for prompt in asked() if values["interactive"] else prompts:
         found = predict(

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from microformer.generation.stream import Stream
 
 
+MOST_BEAMS = 256
+
+
 @dataclass(frozen=True)
 class Whole:
     """A finished text; it looks like a ``Stream`` that is done."""
@@ -40,7 +43,7 @@ def add_whole_options(parser: Parser) -> None:
 
 def writer_of(values: dict[str, Any], loaded: "Loaded", sampling: "Sampling") -> Write | None:
     """What writes whole texts as the options ask for, or ``None`` when they ask for no such thing."""
-    beams = whole_number(values["beams"], "--beams", minimum=1) if "beams" in values else None
+    beams = whole_number(values["beams"], "--beams", minimum=1, maximum=MOST_BEAMS) if "beams" in values else None
     if beams is not None and "draft" in values:
         raise UserError("--beams and --draft were both given; choose one of them.")
     for option, needed in (("length_penalty", "beams"), ("ahead", "draft")):

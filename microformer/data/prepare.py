@@ -67,7 +67,7 @@ def prepare(
         spools = rows.spools if rows else _read_text(source, val, directory, asked, told)
         made = given or _make_tokenizer(tokenizer, spools, vocab_size, told)
         made.save(directory / "tokenizer.json")
-        counted = _write_splits(directory, made, *spools[:2], told)
+        counted = _write_splits(directory, made, spools[0], spools[1], told)
         if rows is not None:
             counted = _with_answers(counted, rows, directory, made)
         info = DatasetInfo(

@@ -30,7 +30,8 @@ def read_files(paths: list[Path], limit: int | None, progress: Callable[[float],
     total = min(total, limit) if limit else total
     done = 0
     for path in paths:
-        for piece in _text(path) if path.suffix.lower() in TEXT_SUFFIXES else _rows(path):
+        most = limit - done if limit else PIECE_CHARACTERS
+        for piece in _text(path, most) if path.suffix.lower() in TEXT_SUFFIXES else _rows(path):
             yield piece
             done += len(piece.text.encode("utf-8", "surrogatepass"))
             progress(min(1.0, done / max(1, total)))
@@ -38,10 +39,10 @@ def read_files(paths: list[Path], limit: int | None, progress: Callable[[float],
                 return
 
 
-def _text(path: Path) -> Iterator[Piece]:
+def _text(path: Path, most: int) -> Iterator[Piece]:
     with open_text(path) as file:
         read_any = False
-        while text := read(file, path, PIECE_CHARACTERS):
+        while text := read(file, path, min(PIECE_CHARACTERS, most)):
             read_any = True
             yield Piece(text, False)
         if read_any:

@@ -14,7 +14,8 @@ from microformer.data.row_files import COLUMNS, NAMES, kind_of, numbered_rows
 from microformer.data.text_files import TEXT_SUFFIXES, clean, size_of
 from microformer.errors import UserError
 
-MAX_LABELS = 1000
+LARGEST = 1e30
+"""Of a value, so that its square is still a number."""
 
 
 class Row(NamedTuple):
@@ -102,9 +103,9 @@ def _label(value: Any, where: str) -> str:
 def _value(value: Any, where: str) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number):
-        shown = "no value" if value in (None, "") else f"{value!r} as its value"
-        raise UserError(f"{where} has {shown}, but a value must be a number, such as 3 or 0.5.")
+    if not abs(number) <= LARGEST:
+        shown = "no value" if value in (None, "") else f"{value!r:.40} as its value"
+        raise UserError(f"{where} has {shown}, but a value must be a number between -1e30 and 1e30, such as 3 or 0.5.")
     return number

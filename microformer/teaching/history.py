@@ -25,10 +25,7 @@ def keep_consolidated(consolidated: Consolidated, session: Session) -> Path:
     new, check = consolidated.loaded, consolidated.check
     if not check.passed:
         raise UserError(f"The consolidated model is not kept: {'; '.join(check.complaints)}. The old one stays.")
-    if new.run.resolve() == checkpoint.STARTER.resolve():
-        raise UserError(
-            "The starter is shared by everybody; save it as a run of your own first, then consolidate that."
-        )
+    refuse_starter(new.run)
     number = max(_number(one) for one in [*checkpoint.checkpoints(new.run), new.checkpoint]) + 1
     directory = new.run / "checkpoints" / f"step-{number}"
     state = {name: value for name, value in new.state.items() if name not in ("val_loss", "bits_per_byte")}
@@ -41,6 +38,15 @@ def keep_consolidated(consolidated: Consolidated, session: Session) -> Path:
     export_session(session, place)
     checkpoint.save(directory, model=new.model, optimizer_state=kept, state=state)
     return directory
+
+
+def refuse_starter(run: Path) -> None:
+    """Raise ``UserError`` for the starter: what is moved into it would be moved into everybody's."""
+    if run.resolve() == checkpoint.STARTER.resolve():
+        raise UserError(
+            "The starter is shared by everybody; save it as a run of your own first (export, then import), and "
+            "consolidate that."
+        )
 
 
 def undo_consolidation(run: Path) -> Path:

@@ -38,6 +38,10 @@ def refuse_what_cannot_work(config: RunConfig, dataset: Dataset, run: Run, *, re
             f"batch_size is {config.training.batch_size} and gradient_accumulation is "
             f"{config.training.gradient_accumulation}, but batch_size must be a multiple of gradient_accumulation."
         )
+    if config.model.bits < 32:
+        raise UserError(
+            f"bits is {config.model.bits}, but a model is trained in 32; make it smaller by quantize afterwards."
+        )
     if config.training.anneal_dropout and config.training.compile == "on":
         raise UserError("Compiled code cannot change its dropout; set compile to off, or anneal_dropout to false.")
     if fabric.wanted(config.training):

@@ -23,6 +23,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("commands")
     (place / "text.txt").write_text(TEXT)
     (place / "tiny.yaml").write_text(TINY)
+    (place / "digits.jsonl").write_text("9" * 5000)
     source = ["--source", str(place / "text.txt")]
     assert main(["prepare", *source, "--tokenizer", "char", "--out", str(place / "data")]) == 0
     where = ["--config", str(place / "tiny.yaml"), "--data", str(place / "data"), "--out", str(place / "run")]

@@ -11,6 +11,7 @@ import pytest
 
 import microformer
 from microformer.cli import COMMANDS, main, usage
+from microformer.training.run_directory import Run
 from tests.commands.conftest import Command
 
 
@@ -68,6 +69,9 @@ def test_help_comes_at_once_because_it_loads_no_tensor_library() -> None:
         (["sample", "{place}/run", "--max-tokens", "0"], "max_tokens"),
         (["sample", "{place}/run", "--greedy", "--temperature", "1"], "--greedy means temperature 0"),
         (["sample", "{place}/run", "--prompt", "a", "--interactive"], "both given"),
+        (["sample", "{place}/run", "--max-tokens", "many"], "--max-tokens is 'many'"),
+        (["sample", "{place}/run", "--beams", "1e9"], "--beams is 1e9, but must be .* at most 256"),
+        (["sample", "{place}/run", "--prompts", "{place}/digits.jsonl"], "Line 1 of digits.jsonl is not valid JSON"),
         (["sample", "{place}/run", "--prompts", "{place}/text.txt"], "Line 1 of text.txt is not valid JSON"),
         (["sample", "{place}/run", "--session", "{place}/nothing"], "nothing"),
         (["sample", "{place}/run", "--strength", "2", "--session", "{place}/nothing"], "nothing|strength"),
@@ -79,6 +83,8 @@ def test_help_comes_at_once_because_it_loads_no_tensor_library() -> None:
         (["profile", "--config", "tiny", "--data", "x", "--vocab-size", "3"], "drop one"),
         (["consolidate", "{place}/run"], "give a session"),
         (["consolidate", "{place}/run", "--undo"], "nothing to undo"),
+        (["consolidate", "starter", "--session", "{place}/nothing"], "shared by everybody"),
+        (["consolidate", "{place}/nothing", "--undo"], "There is no run at"),
         (["bench", "train"], "text file"),
         (["bench", "everything"], "invalid choice"),
         (["export", "{place}/run", "{place}/no/such/folder/x.zip"], "no folder"),
@@ -111,6 +117,12 @@ def test_a_fault_of_the_program_is_one_line_and_another_status(
     monkeypatch.setenv("MICROFORMER_DEBUG", "1")
     with pytest.raises(AttributeError):
         main(["options"])
+
+
+def test_a_run_that_somebody_trains_is_not_consolidated(command: Command, place: Path) -> None:
+    with Run(place / "run").lock():
+        ended = command("consolidate", place / "run", "--undo")
+    assert ended.status == 2 and "Another trainer is working on the run" in ended.err
 
 
 class Terminated(io.StringIO):

@@ -52,6 +52,11 @@ def test_reading_stops_at_the_limit_and_tells_how_far_it_is(tmp_path: Path) -> N
     assert told == sorted(told) and told[-1] == 1.0
 
 
+def test_a_text_is_cut_at_the_limit(tmp_path: Path) -> None:
+    first, second = (_write(tmp_path / name, b"0123456789" * 100) for name in ("a.txt", "b.txt"))
+    assert list(read_files([first, second], 25, lambda done: None)) == [Piece("0123456789" * 2 + "01234", False)]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
     [

@@ -81,6 +81,8 @@ def test_pairs_and_values_are_kept(tmp_path: Path) -> None:
         ("a.jsonl", '{"text": 3, "label": "y"}', "Line 1 .* has 3 as its text"),
         ("a.jsonl", '{"text": "x", "value": "many"}', "Line 1 .* has 'many' as its value"),
         ("a.jsonl", '{"text": "x", "value": NaN}', "Line 1 .* must be a number"),
+        ("a.jsonl", '{"text": "x", "value": 1' + "0" * 400 + "}", "Line 1 .* must be a number"),
+        ("a.jsonl", '{"text": "x", "value": -1e200}', "Line 1 .* must be a number between"),
         ("a.csv", "review,stars\nnice,5", r"The first line of a\.csv must name its columns"),
         ("a.csv", "text,value\nnice,5\nbad,", "Line 3 .* has no value"),
         ("a.csv", 'text,label\n"nice,good', r"Line 2 of a\.csv is not well-formed CSV"),

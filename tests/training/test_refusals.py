@@ -54,6 +54,13 @@ def test_a_model_too_large_for_the_disk_is_refused(dataset: Path, tmp_path: Path
         train(dataclasses.replace(config, model=huge), dataset, tmp_path / "run", report=quiet)
 
 
+def test_a_model_in_fewer_bits_is_not_trained(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    config = make_run_config()
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, bits=8))
+    with pytest.raises(UserError, match="bits is 8"):
+        train(config, dataset, tmp_path / "run", report=quiet)
+
+
 def test_resume_with_another_model_is_refused(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
     config = make_run_config(max_steps=1)
     train(config, dataset, tmp_path / "run", report=quiet)
