@@ -1,1 +1,1 @@
-"""Adapters around the model's weights: what a session holds, and what is frozen while it learns."""
+"""What is put beside or in place of a model's weights: session memories, LoRA and packed integers; and freezing."""

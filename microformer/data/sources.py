@@ -1,6 +1,6 @@
 """Where text comes from: the program's own Tiny Tales, a person's files, or public corpora on the Hugging Face Hub.
 
-The only module of the package that reaches the network, and only for ``hub:NAME``.
+Nothing else in ``data`` reaches the network, and this does only for ``hub:NAME``.
 """
 
 import functools

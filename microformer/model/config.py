@@ -123,7 +123,10 @@ class ModelConfig:
 
     def _check_bits(self) -> None:
         if self.bits < 32 and self.lora_rank:
-            raise UserError(f"bits is {self.bits} and lora_rank {self.lora_rank}, but LoRA is merged first.")
+            raise UserError(
+                f"bits is {self.bits} and lora_rank is {self.lora_rank}, but only a model without LoRA is quantized; "
+                "merge its low-rank additions first."
+            )
 
     def _check_heads(self) -> None:
         if self.d_model % self.n_heads:

@@ -45,7 +45,7 @@ class Profile:
 
     @property
     def forward_flops(self) -> int:
-        """FLOPs to read one token, averaged over a full context."""
+        """FLOPs to read one token, with a full context before it."""
         return sum(self.flops_per_token.values())
 
     @property
@@ -78,8 +78,7 @@ def parameters_by_part(config: ModelConfig) -> dict[str, int]:
     for name, weight in _shape(config).named_parameters():
         counted[_part_of(name)] += weight.numel()
     if config.lora_rank:
-        sides = sum(linear.in_features + linear.out_features for linear in adapted_linears(config))
-        counted["low-rank additions"] = config.lora_rank * sides
+        counted["low-rank additions"] = _low_rank_parameters(config)
     return counted
 
 
@@ -108,17 +107,21 @@ def flops_by_part(config: ModelConfig) -> dict[str, int]:
         if isinstance(module, nn.Linear) and "blocks." in name:
             part = "attention projections" if "attention." in name else "feed-forward"
             counted[part] += 2 * module.in_features * module.out_features
-        elif name.endswith(("attention", "cross_attention")) and "blocks." in name:
+        elif name.endswith("attention") and "blocks." in name:
             counted["attention"] += 2 * 2 * config.max_seq_len * width
         elif name.endswith("long_term"):
             counted["long-term adapters"] += 2 * 2 * width * config.adapter_dim
     if model.vectors is not None:
         counted["feed-forward"] += 2 * (config.input_dim or 0) * width
     if config.lora_rank:
-        sides = sum(linear.in_features + linear.out_features for linear in adapted_linears(config))
-        counted["low-rank additions"] = 2 * config.lora_rank * sides
+        counted["low-rank additions"] = 2 * _low_rank_parameters(config)
     counted["head"] = 0 if config.outputs else 2 * width * config.vocab_size
     return counted
+
+
+def _low_rank_parameters(config: ModelConfig) -> int:
+    """What LoRA adds to the layers that it adapts."""
+    return config.lora_rank * sum(one.in_features + one.out_features for one in adapted_linears(config))
 
 
 @functools.lru_cache(maxsize=32)

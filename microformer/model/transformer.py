@@ -163,9 +163,9 @@ class Transformer(Stack):
 
     def logits(self, hidden: Tensor, session: Memory | None = None, only: Tensor | None = None) -> Tensor:
         """*Shape:* (…, d_model) -> (…, vocab), or (…, len(only)) for the tokens ``only``, without any bias."""
-        bias = self.logit_bias if session is None else session.open_logits(self.logit_bias)
         if only is not None:
             return F.linear(hidden, self.head[only.to(hidden.device)].to(hidden.dtype))
+        bias = self.logit_bias if session is None else session.open_logits(self.logit_bias)
         return self._read_out(hidden) + bias
 
     @torch.no_grad()

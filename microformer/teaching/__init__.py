@@ -1,0 +1,1 @@
+"""Teaching a model facts that it keeps in a session: lessons, the gate, files of sessions, consolidation."""

@@ -28,7 +28,6 @@ from microformer.files import (
 )
 from microformer.training.config import RunConfig
 
-STATES = ("queued", "running", "stopped", "finished", "diverged", "failed")
 CONFIG, TOKENIZER, DATA = "config.yaml", "tokenizer.json", "data.json"
 METRICS, SAMPLES, STATUS, REQUEST, LOCK, LOG = (
     "metrics.jsonl",
@@ -44,7 +43,10 @@ TAIL_BYTES = 8_000
 
 @dataclass(frozen=True)
 class Status:
-    """What a run is doing: one of ``STATES``, the last step done, a sentence for people, and when (seconds, epoch)."""
+    """What a run is doing: its ``state``, the last step done, a sentence for people, and when (seconds since 1970).
+
+    The state is ``queued``, ``running``, ``stopped``, ``finished``, ``diverged`` or ``failed``.
+    """
 
     state: str
     step: int = 0

@@ -1,4 +1,4 @@
-"""What the three tokenizers share: every token stands for some bytes, and text is those bytes joined.
+"""What all tokenizers share: every token stands for some bytes, and text is those bytes joined.
 
 Token 0 is always ``<|endoftext|>``. It stands for no bytes, ends every document and every taught answer, and no text
 a person types can produce it.
@@ -49,7 +49,7 @@ class Tokenizer(abc.ABC):
     def encode_documents(self, text: str) -> np.ndarray:
         """The token ids of text in which ``DOCUMENT_END`` follows each document and becomes ``end_id``.
 
-        Meant for megabytes at a time; see ``text_blocks`` for where text may be cut.
+        Meant for megabytes at a time; see ``cut_text`` for where text may be cut.
         """
 
     @abc.abstractmethod
