@@ -41,6 +41,14 @@ def check_new_file(path: Path, example: str) -> None:
         raise UserError(f"There is no folder {path.parent}; make it first, or choose another place.")
 
 
+def check_new_directory(path: Path, room: int = 0) -> None:
+    """Raise ``UserError`` when ``path`` is a file or a directory that is not empty, or its disk lacks ``room`` bytes."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"There is already something at {path}; give a directory that does not exist yet.")
+    if free_bytes(path) < room:
+        raise UserError(f"There is not enough free space for {path}; free some and try again.")
+
+
 def write_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
     """Write a file beside its place, sync it, and put it there in one move. A ``private`` one is its owner's alone."""
     beside, mode = _beside(path), 0o600 if private else 0o666

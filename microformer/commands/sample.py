@@ -43,8 +43,8 @@ def add_arguments(parser: Parser) -> None:
 def run(values: dict[str, Any]) -> None:
     """Write texts for every prompt."""
     from microformer.checkpoint import load
+    from microformer.commands.predictions import tell
     from microformer.commands.sessions import Recaller
-    from microformer.commands.told import tell
     from microformer.generation.engine import Engine
     from microformer.tasks.choose import task_of
 

@@ -4,14 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from microformer.commands.options import Parser, whole_number
+from microformer.commands.options import Parser, convert_number, whole_number
 from microformer.errors import UserError
+from microformer.settings import Setting
 
 if TYPE_CHECKING:
     from microformer.adapters.session import SessionMemory
     from microformer.checkpoint import Loaded
     from microformer.generation.sampling import Sampling
     from microformer.generation.stream import Stream
+
+LENGTH_PENALTY = Setting("--length-penalty", float, False, 1.0, "", minimum=0, maximum=10)
 
 
 MOST_BEAMS = 256
@@ -37,8 +40,15 @@ def add_whole_options(parser: Parser) -> None:
     """Beam search and speculative decoding."""
     parser.option("--beams", metavar="N", help="Look for the likeliest text among this many at a time (beam search).")
     parser.option("--length-penalty", metavar="X", help="0 lets beam search prefer short texts; the default is 1.")
-    parser.option("--draft", metavar="RUN", help="A smaller model that drafts and is checked; the text stays the same.")
+    parser.option(
+        "--draft", metavar="RUN", help="A smaller model whose drafts this one checks: faster, and no less its own text."
+    )
     parser.option("--ahead", metavar="N", help="How many tokens are drafted at a time (default: 4).")
+
+
+def length_penalty(values: dict[str, Any]) -> float:
+    """What ``--length-penalty`` says, or its default. Raises ``UserError``."""
+    return convert_number(LENGTH_PENALTY, values.get("length_penalty", LENGTH_PENALTY.default))
 
 
 def writer_of(values: dict[str, Any], loaded: "Loaded", sampling: "Sampling") -> Write | None:
@@ -57,13 +67,10 @@ def writer_of(values: dict[str, Any], loaded: "Loaded", sampling: "Sampling") ->
 
 
 def _beam_writer(values: dict[str, Any], loaded: "Loaded", sampling: "Sampling", beams: int) -> Write:
-    from microformer.commands.options import convert_number
     from microformer.generation.beam import beam_search
     from microformer.generation.prompt import prompt_ids
-    from microformer.settings import Setting
 
-    known = Setting("--length-penalty", float, False, 1.0, "", minimum=0, maximum=10)
-    penalty = convert_number(known, values.get("length_penalty", "1"))
+    penalty = length_penalty(values)
     if sampling.num_samples > beams:
         raise UserError(f"{sampling.num_samples} samples were asked for, but only {beams} beams; give more beams.")
 

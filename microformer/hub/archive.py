@@ -5,8 +5,8 @@ import zipfile
 from pathlib import Path
 
 from microformer.errors import UserError
-from microformer.files import check_new_file, disk_errors
-from microformer.hub.bundle import LARGEST, WEIGHTS, bundle, refuse_used, unbundle
+from microformer.files import check_new_directory, check_new_file, disk_errors
+from microformer.hub.bundle import LARGEST, WEIGHTS, bundle, unbundle
 
 CHUNK = 2**20
 WEIGHTS_SHRINK = 4  # random-looking numbers hardly shrink; a file that claims more is a zip bomb
@@ -31,7 +31,7 @@ def export_run(run: str | Path, file: Path) -> Path:
 
 def import_run(file: Path, out: Path) -> Path:
     """Make a run at ``out`` from such a zip; returns ``out``. Raises ``UserError`` for anything else than that."""
-    refuse_used(out)
+    check_new_directory(out)
     if not file.is_file():
         raise UserError(f"There is no file {file}.")
     try:

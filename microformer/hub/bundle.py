@@ -13,7 +13,7 @@ from typing import Any
 from microformer import checkpoint
 from microformer.data.tokenizers import load_tokenizer
 from microformer.errors import UserError
-from microformer.files import directory_written_whole, free_bytes, read_json, read_json_lines, write_text
+from microformer.files import check_new_directory, directory_written_whole, read_json, read_json_lines, write_text
 from microformer.training.config import RunConfig
 from microformer.training.run_directory import CONFIG, METRICS, TOKENIZER, Run
 
@@ -60,7 +60,7 @@ def unbundle(directory: Path, out: Path, origin: str) -> Path:
     ``origin`` says in messages where the files came from. Raises ``UserError`` when one of them is missing, damaged or
     does not fit the others, or when ``out`` already holds something.
     """
-    refuse_used(out)
+    check_new_directory(out)
     for name in NEEDED:
         if not (directory / name).is_file():
             raise UserError(f"{origin} is not a Microformer checkpoint: it has no {name}.")
@@ -79,8 +79,7 @@ def unbundle(directory: Path, out: Path, origin: str) -> Path:
         metrics = [_numbers(row) for row in read_json_lines(directory / METRICS)[0]]
     except UserError as error:
         raise UserError(f"{origin} cannot be used: {error}") from None
-    if free_bytes(out) < 2 * (directory / WEIGHTS).stat().st_size:
-        raise UserError(f"There is not enough free space for {origin}; free some and try again.")
+    check_new_directory(out, room=2 * (directory / WEIGHTS).stat().st_size)
     step = max(0, int(state.get("step", 0)))
     with directory_written_whole(out) as beside:
         run = Run(beside)
@@ -92,12 +91,6 @@ def unbundle(directory: Path, out: Path, origin: str) -> Path:
         )
         run.write_status("finished", step, f"From {origin}.")
     return out
-
-
-def refuse_used(out: Path) -> None:
-    """Raise ``UserError`` when ``out`` is a file or a directory that is not empty."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"There is already something at {out}; give a directory that does not exist yet.")
 
 
 def step_of(chosen: Path) -> int:

@@ -15,8 +15,8 @@ from huggingface_hub import errors as hub_errors
 from huggingface_hub.utils import disable_progress_bars
 
 from microformer.errors import UserError
-from microformer.files import disk_errors
-from microformer.hub.bundle import LARGEST, NEEDED, bundle, refuse_used, unbundle
+from microformer.files import check_new_directory, disk_errors
+from microformer.hub.bundle import LARGEST, NEEDED, bundle, unbundle
 from microformer.hub.card import CARD, PICTURE, metrics_of, model_card
 from microformer.hub.picture import loss_picture
 
@@ -83,7 +83,7 @@ def pull(
     ``out`` before each was checked. ``max_bytes`` limits them together. Raises ``UserError``.
     """
     _checked_name(repo)
-    refuse_used(out)
+    check_new_directory(out)
     with _sentences(repo, "pull from"), tempfile.TemporaryDirectory(prefix="microformer-") as directory:
         api = _api((token or "").strip() or False, endpoint)
         progress(0.05, f"Looking at {repo}")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from microformer import checkpoint
 from microformer.checkpoint import Loaded
-from microformer.errors import UserError
-from microformer.files import directory_written_whole, free_bytes
+from microformer.files import check_new_directory, directory_written_whole
 from microformer.model.transformer import Transformer
 from microformer.training.config import RunConfig
 from microformer.training.run_directory import DATA, METRICS, SAMPLES, TOKENIZER, Run
@@ -21,10 +20,7 @@ def derive(loaded: Loaded, model: Transformer, out: Path, message: str) -> Path:
     It can be used as any run, but not resumed. ``message`` says where it comes from. Raises ``UserError`` when ``out``
     already holds something, or the disk is full.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"There is already something at {out}; give a directory that does not exist yet.")
-    if free_bytes(out) < 2 * sum(tensor.nbytes for tensor in checkpoint.weights_of(model).values()):
-        raise UserError(f"There is not enough free space for {out}; free some and try again.")
+    check_new_directory(out, room=2 * sum(tensor.nbytes for tensor in checkpoint.weights_of(model).values()))
     config = replace(RunConfig.from_dict(loaded.config), model=model.config)
     with directory_written_whole(out) as beside:
         run = Run(beside)

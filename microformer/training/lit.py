@@ -30,6 +30,7 @@ from microformer.tasks.task import Task
 from microformer.training.config import RunConfig, TrainConfig
 from microformer.training.evaluate import evaluate
 from microformer.training.optimizers import make_optimizer
+from microformer.training.progress import Budget
 from microformer.training.resolve import resolve_task
 from microformer.training.run_directory import Run
 from microformer.training.schedules import learning_rate_factor
@@ -162,14 +163,14 @@ class FactorOptimizer(torch.optim.Optimizer):
 
 def factor_of(training: TrainConfig, steps: int) -> Callable[[int], float]:
     """The schedule's factor by the number of steps done, for a run of so many."""
-    warmup = min(training.warmup_steps, steps // 4)
+    budget = Budget(max(1, steps))
 
     def factor(done: int) -> float:
         return learning_rate_factor(
             training.schedule,
-            done=done / max(steps, 1),
+            done=budget.done(done, 0.0),
             step=done + 1,
-            warmup_steps=warmup,
+            warmup_steps=budget.warmup(training.warmup_steps),
             floor=training.min_learning_rate,
         )
 

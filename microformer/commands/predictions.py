@@ -5,17 +5,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from microformer.commands import output
-from microformer.commands.options import convert_number, whole_number
-from microformer.commands.whole import MOST_BEAMS
+from microformer.commands.options import whole_number
+from microformer.commands.whole import MOST_BEAMS, length_penalty
 from microformer.errors import UserError
-from microformer.settings import Setting
 
 if TYPE_CHECKING:
     from microformer.checkpoint import Loaded
     from microformer.generation.sampling import Sampling
     from microformer.tasks.task import Task
-
-PENALTY = Setting("--length-penalty", float, False, 1.0, "", minimum=0, maximum=10)
 
 
 def tell(values: dict[str, Any], loaded: "Loaded", task: "Task", prompts: list[str], sampling: "Sampling") -> None:
@@ -25,7 +22,7 @@ def tell(values: dict[str, Any], loaded: "Loaded", task: "Task", prompts: list[s
     if values["session"] or "draft" in values:
         raise UserError("Sessions and drafts are for models that go on from a prompt; leave them out.")
     beams = whole_number(values.get("beams", "1"), "--beams", minimum=1, maximum=MOST_BEAMS)
-    penalty = convert_number(PENALTY, values.get("length_penalty", "1"))
+    penalty = length_penalty(values)
     for prompt in asked() if values["interactive"] else prompts:
         found = predict(
             loaded.model,
