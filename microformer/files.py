@@ -42,7 +42,7 @@ def check_new_file(path: Path, example: str) -> None:
 
 
 def check_new_directory(path: Path, room: int = 0) -> None:
-    """Raise ``UserError`` when ``path`` is a file or a directory that is not empty, or its disk lacks ``room`` bytes."""
+    """Raise ``UserError`` where no directory can be made: something is there, or the disk lacks ``room`` bytes."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"There is already something at {path}; give a directory that does not exist yet.")
     if free_bytes(path) < room:
@@ -80,11 +80,11 @@ def write_yaml(path: Path, value: Any) -> None:
 
 
 def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
-    """The text of a file of at most ``max_bytes``, or ``UserError``."""
+    """The text of a file of at most ``max_bytes``, without a byte order mark, or ``UserError``."""
     try:
         if path.stat().st_size > max_bytes:
             raise UserError(f"{path.name} is larger than {max_bytes // 2**20} MB, which is more than it can be.")
-        return path.read_bytes().decode()
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"There is no file {path}.") from None
     except IsADirectoryError:
@@ -139,6 +139,19 @@ def read_json_lines(path: Path, start_byte: int = 0) -> tuple[list[Any], int]:
         with contextlib.suppress(ValueError):  # a line torn by a crash, in the middle of the file
             rows.append(json.loads(line))
     return rows, start_byte + len(whole)
+
+
+def json_lines_of(text: str) -> Iterator[tuple[int, Any]]:
+    """The number and the value of each line that is not empty; ``None`` is the value of one that is not JSON.
+
+    For lists that a person wrote, where every line counts.
+    """
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except (ValueError, RecursionError):
+                yield number, None
 
 
 @contextlib.contextmanager

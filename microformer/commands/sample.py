@@ -10,6 +10,7 @@ from microformer.commands import output
 from microformer.commands.options import Parser, add_json, add_settings, given_settings
 from microformer.commands.whole import Whole, Write, add_whole_options, writer_of
 from microformer.errors import UserError
+from microformer.files import json_lines_of, read_text
 
 if TYPE_CHECKING:
     from microformer.commands.sessions import Recaller
@@ -76,10 +77,8 @@ def prompts_of(values: dict[str, Any]) -> list[str]:
         raise UserError(f"--{asked[0]} and --{asked[1]} were both given; choose one of them.")
     if "prompts" not in values:
         return [values.get("prompt", "")]
-    from microformer.commands.lines import json_rows
-
     prompts = []
-    for number, row in json_rows(Path(values["prompts"])):
+    for number, row in json_lines_of(read_text(Path(values["prompts"]))):
         if not isinstance(row, dict) or not isinstance(row.get("prompt"), str):
             raise UserError(f'Line {number} of {values["prompts"]} is not a prompt; it should be {{"prompt": "…"}}.')
         prompts.append(row["prompt"])

@@ -2,13 +2,11 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from microformer.errors import UserError
-from microformer.files import read_text
+from microformer.files import json_lines_of, read_text
 from microformer.teaching.session import MAX_FACTS, Fact, checked
 
 MAX_BYTES = 8 * 2**20
@@ -43,21 +41,11 @@ def parse_facts(text: str, name: str) -> list[Fact]:
 
 
 def _json_rows(text: str, name: str) -> Iterable[tuple[int, str, str]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        row = _json_or_none(line)
+    for number, row in json_lines_of(text):
         good = isinstance(row, dict) and isinstance(row.get("prompt"), str) and isinstance(row.get("answer"), str)
         if not good:
             raise UserError(f'Line {number} of {name} is not a fact; it should be {{"prompt": "…", "answer": "…"}}.')
         yield number, row["prompt"], row["answer"]
-
-
-def _json_or_none(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _table_rows(text: str, name: str, separator: str) -> Iterable[tuple[int, str, str]]:
