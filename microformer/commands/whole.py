@@ -40,11 +40,7 @@ def add_whole_options(parser: Parser) -> None:
     """Beam search and speculative decoding."""
     parser.option("--beams", metavar="N", help="Look for the likeliest text among this many at a time (beam search).")
     parser.option("--length-penalty", metavar="X", help="0 lets beam search prefer short texts; the default is 1.")
-    parser.option(
-        "--draft",
-        metavar="RUN",
-        help="A smaller model that drafts; what it drafts is checked, so the text is no worse.",
-    )
+    parser.option("--draft", metavar="RUN", help="A smaller model that drafts; this one checks, so texts are no worse.")
     parser.option("--ahead", metavar="N", help="How many tokens are drafted at a time (default: 4).")
 
 

@@ -16,15 +16,10 @@ SEPARATORS = {".csv": ",", ".tsv": "\t"}
 def read_facts(path: Path) -> list[Fact]:
     """The facts of a file: ``.csv`` and ``.tsv`` are tables, anything else is JSON lines.
 
-    Raises ``UserError`` that names the line which is not a fact.
+    A later line replaces one with the same key. Raises ``UserError`` that names the line which is not a fact.
     """
-    return parse_facts(read_text(path, MAX_BYTES), path.name)
-
-
-def parse_facts(text: str, name: str) -> list[Fact]:
-    """The facts of a list's text; what ``name`` ends in tells the format. A later line replaces one with its key."""
-    separator = SEPARATORS.get(Path(name).suffix.lower())
-    text = text.removeprefix("\ufeff")
+    text, name = read_text(path, MAX_BYTES), path.name
+    separator = SEPARATORS.get(path.suffix.lower())
     rows = _json_rows(text, name) if separator is None else _table_rows(text, name, separator)
     facts: dict[str, Fact] = {}
     for number, prompt, answer in rows:
