@@ -10,10 +10,10 @@ import torch
 
 from microformer.adapters.session import MixedMemory
 from microformer.bench.facts100 import facts100
-from microformer.bench.teaching_rows import finished
 from microformer.checkpoint import Loaded
 from microformer.generation.prompt import prompt_ids
 from microformer.model.transformer import NEVER_SEEN
+from microformer.teaching.generators import finished
 from microformer.teaching.session import Session
 from microformer.teaching.store import export_session, open_session
 from microformer.teaching.teach import teach

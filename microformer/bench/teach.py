@@ -14,11 +14,12 @@ from typing import Any
 import torch
 
 from microformer.bench.facts100 import Protocol, facts100
-from microformer.bench.teaching_rows import FAMILIES, Family, Learner, finished, lookup, shuffled
+from microformer.bench.teaching_rows import FAMILIES, Family, Learner, lookup, shuffled
 from microformer.checkpoint import Loaded, load
 from microformer.data.prepare import prepare
 from microformer.presets import load_preset, with_changes
-from microformer.teaching.ground import ground_of
+from microformer.teaching.frozen_base import frozen_base_of
+from microformer.teaching.generators import finished
 from microformer.teaching.proof import PROBE_TOKENS, held_out_losses
 from microformer.teaching.session import Fact
 from microformer.teaching.verify import greedy
@@ -64,7 +65,7 @@ def bench_teach(
     """
     protocol = facts100(seed)
     began = time.perf_counter()
-    finished(ground_of(loaded).prepare())
+    finished(frozen_base_of(loaded).prepare())
     ready = {"protocol": "Facts-100", "seed": seed, "seconds_to_get_ready": round(time.perf_counter() - began, 1)}
     prompts = (*protocol.unrelated, *protocol.near_misses)
     base = dict(zip(prompts, written(loaded, prompts, [None] * len(prompts)), strict=True))

@@ -2,9 +2,9 @@
 
 import copy
 import random
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 
@@ -13,14 +13,14 @@ from microformer.adapters.session import SessionMemory
 from microformer.checkpoint import Loaded
 from microformer.generation.prompt import prompt_ids
 from microformer.teaching.examples import fact_example, opened_tokens
-from microformer.teaching.ground import Answers, ground_of
-from microformer.teaching.lesson import attempt, leads, unlearnt
+from microformer.teaching.frozen_base import Predictions, frozen_base_of
+from microformer.teaching.generators import finished
+from microformer.teaching.lesson import attempt, loss_gradient, place_margins
 from microformer.teaching.recall import look_up, recall
 from microformer.teaching.session import Fact, Session, blank_memory
 from microformer.teaching.settings import TeachSettings
 from microformer.teaching.teach import teach
 
-T = TypeVar("T")
 Reads = tuple[str, SessionMemory | None]
 """What a model is given for a prompt: the text it reads, and the memory beside it."""
 
@@ -62,11 +62,11 @@ class Naive:
         self._memory = blank_memory(loaded.model.config)
 
     def learn(self, fact: Fact) -> None:
-        ground, example = ground_of(self.loaded), fact_example(self.loaded, fact)
-        finished(ground.prepare())
+        base, example = frozen_base_of(self.loaded), fact_example(self.loaded, fact)
+        finished(base.prepare())
         opened = {*self._memory.opened, *opened_tokens(self.loaded, [example])}
         start = replace(self._memory, opened=tuple(sorted(opened)))
-        self._memory = finished(attempt(ground, [example], [0], start, self.settings)).memory
+        self._memory = finished(attempt(base, [example], [0], start, self.settings)).memory
 
     @property
     def memory(self) -> SessionMemory | None:
@@ -94,13 +94,14 @@ class LowRank:
         tokens, targets = torch.tensor([example.tokens]), torch.tensor(example.targets)
         for _ in range(200):
             hidden = model.hidden(tokens)[0, example.first :]
-            said = Answers(hidden, model.logits(hidden).detach(), torch.zeros_like(targets), targets)
-            lead = leads(said)
-            if float(lead.min()) >= margin:
+            found = Predictions(hidden, model.logits(hidden).detach(), torch.zeros_like(targets), targets)
+            margins = place_margins(found)
+            if float(margins.min()) >= margin:
                 break
-            slopes = torch.autograd.grad(hidden, self.weights, unlearnt(said, lead, 2 * margin, model.head.detach()))
-            for weight, slope in zip(self.weights, slopes, strict=True):
-                weight.grad = slope
+            gradient = loss_gradient(found, margins, 2 * margin, model.head.detach())
+            gradients = torch.autograd.grad(hidden, self.weights, gradient)
+            for weight, one in zip(self.weights, gradients, strict=True):
+                weight.grad = one
             self.optimizer.step()
 
 
@@ -172,16 +173,6 @@ FAMILIES = (
         thorough=True,
     ),
 )
-
-
-def finished(work: Generator[Any, None, T]) -> T:
-    """What a generator returns in the end."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            result: T = end.value
-            return result
 
 
 def shuffled(facts: Sequence[Fact], order: int) -> list[Fact]:

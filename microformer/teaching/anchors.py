@@ -20,12 +20,15 @@ question about it, say) is held in place only if the anchors go that far."""
 
 @dataclass(frozen=True)
 class Anchors:
-    """``tokens`` (ROWS, length), each row beginning with ``<|endoftext|>``, and what the base model made of each place:
-    ``lower``, behind the block where sessions begin, and ``said``, what its head read (ROWS, length, d_model both)."""
+    """``tokens`` (ROWS, length), each row beginning with ``<|endoftext|>``, and what the base model made of each place.
+
+    ``lower`` is what the block put out behind which sessions begin, ``head_input`` what the head read: (ROWS, length,
+    d_model) both.
+    """
 
     tokens: Tensor
     lower: Tensor
-    said: Tensor
+    head_input: Tensor
 
 
 def sample_anchors(model: Transformer, end_id: int, *, first: int, seed: int = 0) -> Generator[None, None, Anchors]:
@@ -39,18 +42,19 @@ def sample_anchors(model: Transformer, end_id: int, *, first: int, seed: int = 0
     cache = model.new_cache(ROWS, length)
     tokens = torch.full((ROWS, length), end_id)
     device = model.logit_bias.device
-    lower, said = torch.zeros(2, ROWS, length, model.config.d_model, device=device)
+    lower, head_input = torch.zeros(2, ROWS, length, model.config.d_model, device=device)
     for place in range(length):
         with torch.inference_mode():
             newest, places = tokens[:, place : place + 1].to(device), model.places(1, cache)
             below = model.run_blocks(model.embed(newest, cache), places, last=first + 1, cache=cache)  # (R, 1, C)
             last = model.norm(model.run_blocks(below, places, first=first + 1, cache=cache))[:, 0]  # (R, C)
             cache.advance(1)
-            lower[:, place], said[:, place] = below[:, 0], last
+            lower[:, place], head_input[:, place] = below[:, 0], last
             if place + 1 < length:
-                every = model.logits(last).float().softmax(-1).cpu()  # (R, V)
+                probabilities = model.logits(last).float().softmax(-1).cpu()  # (R, V)
                 drawn = torch.rand(ROWS, 1, generator=generator)  # in place of multinomial, which is ten times slower
-                tokens[:, place + 1] = torch.searchsorted(every.cumsum(-1), drawn)[:, 0].clamp(max=every.shape[1] - 1)
+                chosen = torch.searchsorted(probabilities.cumsum(-1), drawn)[:, 0]
+                tokens[:, place + 1] = chosen.clamp(max=probabilities.shape[1] - 1)
         if place % 8 == 7:
             yield
-    return Anchors(tokens, lower, said)
+    return Anchors(tokens, lower, head_input)

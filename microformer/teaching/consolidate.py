@@ -21,9 +21,10 @@ from microformer.model.adapter import Bottleneck
 from microformer.model.block import Block
 from microformer.model.transformer import Transformer
 from microformer.teaching.examples import fact_example, opened_tokens
-from microformer.teaching.ground import Ground, ground_of
+from microformer.teaching.frozen_base import FrozenBase, frozen_base_of
+from microformer.teaching.generators import mapped
 from microformer.teaching.imprint import imprint
-from microformer.teaching.lesson import Outcome
+from microformer.teaching.lesson import Step
 from microformer.teaching.proof import held_out_losses
 from microformer.teaching.session import Session
 from microformer.teaching.settings import TeachSettings
@@ -96,22 +97,20 @@ def consolidate(
     if not session.facts:
         raise UserError("The session holds no facts yet; teach some before you consolidate.")
     examples = [fact_example(loaded, fact) for fact in session.facts]
-    for _ in (reading := ground_of(loaded)).prepare():
+    for _ in (reading := frozen_base_of(loaded)).prepare():
         yield Progress("reading", 0, 0, 1, 0, len(examples), session)
     layer = max(0, loaded.model.config.n_layers - 2)
-    ground = Ground(bare := without_long_term(loaded.model, layer), loaded.tokenizer.end_id)
-    ground.anchors = reading.anchors
+    base = FrozenBase(bare := without_long_term(loaded.model, layer), loaded.tokenizer.end_id)
+    base.anchors = reading.anchors
     start = replace(long_term_memory(loaded.model, layer), opened=opened_tokens(loaded, examples))
     margin, held = (settings or TeachSettings()).margin, 0
-    growing = imprint(ground, examples, start, margin=margin)
-    while True:
-        try:
-            step = next(growing)
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            break
+
+    def progress(step: Step) -> Progress:
+        nonlocal held
         held = step.held if step.number else held
-        yield Progress("consolidating", step.number, 0, 1, held, len(examples), session)
+        return Progress("consolidating", step.number, 0, 1, held, len(examples), session)
+
+    outcome = yield from mapped(imprint(base, examples, start, margin=margin), progress)
     del bare
     new = replace(loaded, model=with_long_term(loaded.model, outcome.memory))
     said = recites(new, replace(Session.blank(new), facts=session.facts, recited=session.recited))

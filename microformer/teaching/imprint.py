@@ -16,8 +16,8 @@ from torch import Tensor
 from microformer.adapters.session import SessionMemory
 from microformer.teaching.drift import drift
 from microformer.teaching.examples import Example
-from microformer.teaching.ground import Ground, answers
-from microformer.teaching.lesson import Outcome, Step, leads, lowest, margins_of, unlearnt
+from microformer.teaching.frozen_base import FrozenBase, predictions
+from microformer.teaching.lesson import Outcome, Step, loss_gradient, lowest_margins, margins_of, place_margins
 
 FIRES = 8.0
 """What goes into a unit at its own place; a GELU passes that on whole."""
@@ -47,33 +47,33 @@ def keys(usual: Tensor, taught: Tensor) -> Tensor:
 
 
 def imprint(
-    ground: Ground, examples: Sequence[Example], start: SessionMemory, *, margin: float, max_steps: int = 1000
+    base: FrozenBase, examples: Sequence[Example], start: SessionMemory, *, margin: float, max_steps: int = 1000
 ) -> Generator[Step, None, Outcome]:
     """Units for all places of all answers beside those of ``start``, whose values are learnt until every answer has its
     margin; what ``start`` holds stays as it is. Yields after each step."""
     (layer,) = start.layers
-    lesson = ground.lesson(examples, layer)
-    usual = ground.lower_of_anchors(layer).flatten(0, 1)
-    key = keys(usual, lesson.lower[lesson.rows, lesson.columns])[None]
+    batch = base.batch_of(examples, layer)
+    usual = base.lower_of_anchors(layer).flatten(0, 1)
+    key = keys(usual, batch.lower[batch.rows, batch.columns])[None]
     up = torch.zeros(1, key.shape[2], key.shape[1], requires_grad=True)
 
     def grown() -> SessionMemory:
         return replace(start, down=torch.cat([start.down, key], 2), up=torch.cat([start.up, up], 1))
 
-    optimizer = torch.optim.Adam([up], lr=RATE * ground.scale(layer))
+    optimizer = torch.optim.Adam([up], lr=RATE * base.scale(layer))
     chance = torch.Generator().manual_seed(0)
     for number in range(max_steps):
-        said = answers(ground, grown(), examples)
-        lead = leads(said)
-        margins = lowest(said, lead, len(examples))
+        found = predictions(base, grown(), examples)
+        by_place = place_margins(found)
+        margins = lowest_margins(found, by_place, len(examples))
         if min(margins) >= margin + SURE:
             break
-        anchors, before = ground.anchor_places(PLACES, layer, chance)
-        change = HOLD * drift(ground.model, grown(), anchors, before)
-        slope = unlearnt(said, lead, margin + 2 * SURE, ground.model.head)
-        (up.grad,) = torch.autograd.grad([said.hidden, change], [up], [slope, torch.ones(())])
+        anchors, read = base.anchor_places(PLACES, layer, chance)
+        change = HOLD * drift(base.model, grown(), anchors, read)
+        gradient = loss_gradient(found, by_place, margin + 2 * SURE, base.model.head)
+        (up.grad,) = torch.autograd.grad([found.hidden, change], [up], [gradient, torch.ones(())])
         optimizer.step()
         yield Step(number + 1, sum(each >= margin for each in margins), len(examples))
     up.requires_grad_(False)
     memory = grown()
-    return Outcome(memory, tuple((yield from margins_of(ground, memory, examples))))
+    return Outcome(memory, tuple((yield from margins_of(base, memory, examples))))

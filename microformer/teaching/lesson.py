@@ -17,7 +17,7 @@ from microformer.adapters.session import SessionMemory
 from microformer.generation.threads import threads
 from microformer.teaching.drift import drift
 from microformer.teaching.examples import Example
-from microformer.teaching.ground import Answers, Ground, answers
+from microformer.teaching.frozen_base import FrozenBase, Predictions, predictions
 from microformer.teaching.optimizer import OrthogonalMomentum
 from microformer.teaching.session import SPELLING
 from microformer.teaching.settings import TeachSettings
@@ -72,7 +72,7 @@ class Outcome:
 
 
 def attempt(
-    ground: Ground, examples: Sequence[Example], new: Sequence[int], start: SessionMemory, settings: TeachSettings
+    base: FrozenBase, examples: Sequence[Example], new: Sequence[int], start: SessionMemory, settings: TeachSettings
 ) -> Generator[Step, None, Outcome]:
     """Train from ``start`` until all ``examples`` have their margin, yielding after each step.
 
@@ -80,8 +80,8 @@ def attempt(
     holds all examples or, after ``settings.max_steps``, as many as could be had. ``settings.settling`` more steps then
     look for one that holds them with less drift.
     """
-    margins = yield from margins_of(ground, start, examples)
-    training = Training(ground, start, examples, settings, held=len(examples) - len(new))
+    margins = yield from margins_of(base, start, examples)
+    training = Training(base, start, examples, settings, held=len(examples) - len(new))
     best = Outcome(start, tuple(margins))
     settled = best.held(settings.margin) == len(examples)
     least = training.drift_everywhere() if settled and settings.settling else float("inf")
@@ -90,12 +90,12 @@ def attempt(
         if number >= last:
             break
         chosen = choose(margins, new, settings, choice)
-        lead = training.read([examples[index] for index in chosen])
-        for index, margin in zip(chosen, lead, strict=True):
+        found = training.read([examples[index] for index in chosen])
+        for index, margin in zip(chosen, found, strict=True):
             margins[index] = margin
         due = not settled or number % LOOK_EVERY == 0 or number == last - 1
-        if (due and min(lead) >= settings.margin) or number == settings.max_steps - 1:
-            outcome = Outcome(training.frozen(), tuple((yield from margins_of(ground, training.frozen(), examples))))
+        if (due and min(found) >= settings.margin) or number == settings.max_steps - 1:
+            outcome = Outcome(training.frozen(), tuple((yield from margins_of(base, training.frozen(), examples))))
             margins = list(outcome.margins)
             drifted = training.drift_everywhere() if settings.settling else 0.0
             if outcome.held(settings.margin) == len(examples):
@@ -117,7 +117,7 @@ class Training:
 
     def __init__(
         self,
-        ground: Ground,
+        base: FrozenBase,
         start: SessionMemory,
         examples: Sequence[Example],
         settings: TeachSettings,
@@ -125,11 +125,11 @@ class Training:
         held: int,
     ) -> None:
         """``held``: how many of the ``examples`` the memory ``start`` was trained on before."""
-        self.ground, self.settings = ground, settings
-        letters = ground.model.config.vocab_size <= SPELLING
-        self.hold = settings.drift_weight / LOOSER if letters else settings.drift_weight
+        self.base, self.settings = base, settings
+        letters = base.model.config.vocab_size <= SPELLING
+        self.drift_weight = settings.drift_weight / LOOSER if letters else settings.drift_weight
         self.first = min(start.layers)
-        scale = ground.scale(self.first)  # what an adapter reads and adds to is this large, in any model
+        scale = base.scale(self.first)  # what an adapter reads and adds to is this large, in any model
         blank = ~start.up.any(2)  # (layers, width): units that nothing was learnt with
         down = torch.where(blank[:, None], start.down / scale, start.down)
         self.down, self.up = down.clone().requires_grad_(), start.up.clone().requires_grad_()
@@ -139,41 +139,39 @@ class Training:
         # other anchors in each lesson: always the same few were learnt by heart
         self.anchored = torch.Generator().manual_seed(settings.seed + len(examples))
         self.taught = torch.tensor(sorted({token for example in examples for token in example.targets}))
-        self.said, self.slope = torch.zeros(0), torch.zeros(0)
-        self.pull: Future[tuple[Tensor, ...]] | None = None
+        self.hidden, self.gradient = torch.zeros(0), torch.zeros(0)
+        self.drift_gradients: Future[tuple[Tensor, ...]] | None = None
 
     def read(self, examples: Sequence[Example]) -> list[float]:
-        """Let the model read examples, note the slope of their loss, and return their lowest margins.
+        """Let the model read examples, note the gradient of their loss, and return their lowest margins.
 
-        Where the machine has a second core, it works out meanwhile what pulls the memory back: two products at once, of
+        Where the machine has a second core, it works out the gradient of the drift meanwhile: two products at once, of
         one thread each, are faster than each of them on two.
         """
-        if self.hold:
-            self.pull = _BESIDE.submit(self._slopes_of_drift) if torch.get_num_threads() > 1 else None
+        if self.drift_weight:
+            self.drift_gradients = _BESIDE.submit(self._gradients_of_drift) if torch.get_num_threads() > 1 else None
         with threads(1):
-            said = answers(self.ground, self.memory, examples)
-            lead = leads(said)
-            self.said, self.slope = (
-                said.hidden,
-                unlearnt(said, lead, self.settings.margin + SURE, self.ground.model.head),
-            )
-        return lowest(said, lead, len(examples))
+            found = predictions(self.base, self.memory, examples)
+            margins = place_margins(found)
+            self.hidden = found.hidden
+            self.gradient = loss_gradient(found, margins, self.settings.margin + SURE, self.base.model.head)
+        return lowest_margins(found, margins, len(examples))
 
     def step(self, weight: float) -> None:
         """One step down the noted loss and the drift, which weighs ``weight`` times what the settings say."""
         with threads(1):
-            slopes = torch.autograd.grad(self.said, [self.down, self.up], self.slope)
-            if weight := weight * self.hold:
-                pull = self._slopes_of_drift() if self.pull is None else self.pull.result()
-                slopes = tuple(slope + weight * back for slope, back in zip(slopes, pull, strict=True))
-            self.optimizer.step(slopes)
+            gradients = torch.autograd.grad(self.hidden, [self.down, self.up], self.gradient)
+            if weight := weight * self.drift_weight:
+                back = self._gradients_of_drift() if self.drift_gradients is None else self.drift_gradients.result()
+                gradients = tuple(one + weight * other for one, other in zip(gradients, back, strict=True))
+            self.optimizer.step(gradients)
 
-    def _slopes_of_drift(self) -> tuple[Tensor, ...]:
-        anchors, said = self.ground.anchor_places(self.settings.anchor_places, self.first, self.anchored)
+    def _gradients_of_drift(self) -> tuple[Tensor, ...]:
+        anchors, read = self.base.anchor_places(self.settings.anchor_places, self.first, self.anchored)
         among = None
-        if self.ground.model.config.vocab_size > FEW_TOKENS:
+        if self.base.model.config.vocab_size > FEW_TOKENS:
             among = torch.cat([anchors.targets, self.taught]).unique()
-        change = drift(self.ground.model, self.memory, anchors, said, among)
+        change = drift(self.base.model, self.memory, anchors, read, among)
         return torch.autograd.grad(change, [self.down, self.up])
 
     def frozen(self) -> SessionMemory:
@@ -183,8 +181,8 @@ class Training:
     @torch.no_grad()
     def drift_everywhere(self) -> float:
         """The drift over many anchors, always the same ones."""
-        anchors, said = self.ground.anchor_places(4096, self.first, torch.Generator().manual_seed(0))
-        return float(drift(self.ground.model, self.memory, anchors, said))
+        anchors, read = self.base.anchor_places(4096, self.first, torch.Generator().manual_seed(0))
+        return float(drift(self.base.model, self.memory, anchors, read))
 
 
 def choose(margins: Sequence[float], new: Sequence[int], settings: TeachSettings, choice: random.Random) -> list[int]:
@@ -200,7 +198,7 @@ def choose(margins: Sequence[float], new: Sequence[int], settings: TeachSettings
 
 
 def margins_of(
-    ground: Ground, memory: SessionMemory, examples: Sequence[Example]
+    base: FrozenBase, memory: SessionMemory, examples: Sequence[Example]
 ) -> Generator[Step, None, list[float]]:
     """The lowest margin of each example, teacher-forced; yields between batches of them."""
     order = sorted(range(len(examples)), key=lambda index: len(examples[index].tokens))
@@ -208,34 +206,34 @@ def margins_of(
     for start in range(0, len(order), CHECKED_TOGETHER):
         chosen = order[start : start + CHECKED_TOGETHER]
         with torch.no_grad():
-            said = answers(ground, memory, [examples[index] for index in chosen])
-        for index, margin in zip(chosen, lowest(said, leads(said), len(chosen)), strict=True):
+            found = predictions(base, memory, [examples[index] for index in chosen])
+        for index, margin in zip(chosen, lowest_margins(found, place_margins(found), len(chosen)), strict=True):
             margins[index] = margin
         yield Step(0, 0, len(examples))
     return margins
 
 
-def leads(said: Answers) -> Tensor:
+def place_margins(found: Predictions) -> Tensor:
     """By how much each target leads the next best token, without a gradient. *Shape:* -> (places,)."""
-    logits, targets = said.logits, said.targets[:, None]
+    logits, targets = found.logits, found.targets[:, None]
     others = logits.scatter(1, targets, float("-inf")).amax(1)
     return logits.gather(1, targets)[:, 0] - others
 
 
-def lowest(said: Answers, lead: Tensor, count: int) -> list[float]:
-    """The lowest lead of each of ``count`` examples. *Shape:* lead (places,)."""
-    return torch.full((count,), float("inf")).scatter_reduce(0, said.rows, lead, "amin").tolist()
+def lowest_margins(found: Predictions, margins: Tensor, count: int) -> list[float]:
+    """The lowest margin of each of ``count`` examples. *Shape:* margins (places,)."""
+    return torch.full((count,), float("inf")).scatter_reduce(0, found.rows, margins, "amin").tolist()
 
 
-def unlearnt(said: Answers, lead: Tensor, sure: float, head: Tensor) -> Tensor:
-    """The slope of the cross entropy where the lead is below ``sure``, about the mean over those places.
+def loss_gradient(found: Predictions, margins: Tensor, sure: float, head: Tensor) -> Tensor:
+    """The gradient of the cross entropy where the margin is below ``sure``, about the mean over those places.
 
     *Shape:* -> (places, d_model), of what the head reads. Places that have been learnt would only pull against what
     holds the rest of the model. The 8 keeps the last few places from weighing as much as all of them did.
     """
-    slope = torch.zeros_like(said.hidden)
-    (places,) = (lead < sure).nonzero(as_tuple=True)
-    chances = said.logits[places].softmax(-1)  # (open, V)
-    chances[torch.arange(len(places)), said.targets[places]] -= 1
-    slope[places] = (chances @ head) / (len(places) + 8)
-    return slope.detach()
+    gradient = torch.zeros_like(found.hidden)
+    (places,) = (margins < sure).nonzero(as_tuple=True)
+    for_logits = found.logits[places].softmax(-1)  # (open, V)
+    for_logits[torch.arange(len(places)), found.targets[places]] -= 1
+    gradient[places] = (for_logits @ head) / (len(places) + 8)
+    return gradient.detach()

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from microformer.adapters.session import SessionMemory
 from microformer.checkpoint import Loaded
 from microformer.teaching.examples import fact_example
+from microformer.teaching.frozen_base import frozen_base_of
 from microformer.teaching.gate import gate_of
-from microformer.teaching.ground import ground_of
 from microformer.teaching.recall import recall
 from microformer.teaching.session import Fact, Session
 from microformer.teaching.verify import greedy
@@ -90,7 +90,7 @@ def held_out_losses(loaded: Loaded, held_out: torch.Tensor, memory: SessionMemor
 
 def own_probes(loaded: Loaded, session: Session, count: int = 20) -> list[str]:
     """Prompts that have nothing to do with what was taught: beginnings of what the model writes by itself."""
-    anchors = ground_of(loaded).anchors
+    anchors = frozen_base_of(loaded).anchors
     if anchors is None:
         return []
     starts = [loaded.tokenizer.decode(row[1:13].tolist()) for row in anchors.tokens]

@@ -11,7 +11,8 @@ from microformer.adapters.session import SessionMemory
 from microformer.checkpoint import Loaded, base_hash
 from microformer.errors import UserError
 from microformer.teaching.examples import Example, examples_of, opened_tokens
-from microformer.teaching.ground import Ground, ground_of
+from microformer.teaching.frozen_base import FrozenBase, frozen_base_of
+from microformer.teaching.generators import mapped
 from microformer.teaching.lesson import Outcome, Step, attempt
 from microformer.teaching.session import Fact, Session, blank_memory, checked, roomy
 from microformer.teaching.settings import TeachSettings
@@ -102,29 +103,26 @@ def _learn(
     phase: str = "learning",
 ) -> Teaching:
     """One lesson for the items ``new`` of the session's lists, in up to three attempts; see ``attempts``."""
-    ground = ground_of(loaded)
+    base = frozen_base_of(loaded)
     items = examples_of(loaded, listed)
     owners = [number for number, item in enumerate(items) for _ in item]
     examples = [example for item in items for example in item]
     recited, done, of = sum(listed.recited), *place
 
-    def progress(phase: str, step: int, recited: int) -> Progress:
-        return Progress(phase, step, done, of, recited, len(listed.facts), listed)
-
-    for _ in ground.prepare():
-        yield progress("reading", 0, recited)
-    chosen = set(new)
-    fresh = [number for number, owner in enumerate(owners) if owner in chosen]
-    lesson = attempts(loaded, ground, examples, fresh, listed.memory, settings)
-    while True:
-        try:
-            label, step = next(lesson)
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            break
+    def progress(numbered: tuple[int, Step]) -> Progress:
+        nonlocal recited
+        number, step = numbered
         if step.number:
             recited = min(step.held, len(listed.facts))
-        yield progress(phase if label == 0 else "rebuilding", step.number, recited)
+        doing = phase if number == 0 else "rebuilding"
+        return Progress(doing, step.number, done, of, recited, len(listed.facts), listed)
+
+    for _ in base.prepare():
+        yield Progress("reading", 0, done, of, recited, len(listed.facts), listed)
+    chosen = set(new)
+    fresh = [number for number, owner in enumerate(owners) if owner in chosen]
+    trying = attempts(loaded, base, examples, fresh, listed.memory, settings)
+    outcome = yield from mapped(trying, progress)
     weakest = [float("inf")] * len(items)
     for owner, margin in zip(owners, outcome.margins, strict=True):
         weakest[owner] = min(weakest[owner], margin)
@@ -138,7 +136,7 @@ def _learn(
 
 def attempts(
     loaded: Loaded,
-    ground: Ground,
+    base: FrozenBase,
     examples: Sequence[Example],
     new: Sequence[int],
     memory: SessionMemory,
@@ -160,13 +158,12 @@ def attempts(
     plans.append((blank_memory(config, blocks=config.n_layers), everything, loosely))
     best: Outcome | None = None
     for number, (start, fresh, how) in enumerate(plans):
-        trying = attempt(ground, examples, fresh, roomy(replace(start, opened=opened), places), how)
-        while True:
-            try:
-                yield number, next(trying)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                break
+        trying = attempt(base, examples, fresh, roomy(replace(start, opened=opened), places), how)
+
+        def numbered(step: Step, number: int = number) -> tuple[int, Step]:
+            return number, step
+
+        outcome = yield from mapped(trying, numbered)
         if best is None or outcome.worth(settings.margin) > best.worth(settings.margin):
             best = outcome
         if best.held(settings.margin) == len(examples):

@@ -3,10 +3,11 @@
 import pytest
 
 from microformer.checkpoint import Loaded
+from microformer.teaching.generators import finished
 from microformer.teaching.session import Session
 from microformer.teaching.settings import TeachSettings
 from microformer.teaching.teach import teach
-from tests.teaching.small_models import FACTS, finished, make_loaded
+from tests.teaching.small_models import FACTS, make_loaded
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """A model that nobody trained, and a tokenizer that lacks some characters: teaching has to work on both."""
 
 import string
-from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,15 +46,6 @@ def save_run(directory: Path) -> None:
     np.save(directory / "val.npy", np.random.default_rng(3).integers(1, 60, 2_000, dtype=np.uint16))
     state = {"step": 20, "val_loss": 2.0}
     checkpoint.save(directory / "checkpoints" / "step-20", model=loaded.model, optimizer_state=None, state=state)
-
-
-def finished(lesson: Generator[Any, None, T]) -> T:
-    """What a lesson returns when nobody stops it."""
-    while True:
-        try:
-            next(lesson)
-        except StopIteration as end:
-            return end.value
 
 
 FACTS = (

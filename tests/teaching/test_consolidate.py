@@ -17,6 +17,7 @@ from microformer.teaching.consolidate import (
     with_long_term,
     without_long_term,
 )
+from microformer.teaching.generators import finished
 from microformer.teaching.history import keep_consolidated, undo_consolidation
 from microformer.teaching.session import Session
 from microformer.teaching.settings import TeachSettings
@@ -24,7 +25,7 @@ from microformer.teaching.store import open_session
 from microformer.teaching.teach import teach
 from microformer.training.run_directory import Run
 from microformer.training.setup import checkpoint_to_resume
-from tests.teaching.small_models import FACTS, finished, make_loaded, save_run
+from tests.teaching.small_models import FACTS, make_loaded, save_run
 
 PASSED = Check(recited=3, facts=3, locality=1.0, loss_before=2.0, loss_after=2.01)
 HELD_OUT = torch.randint(1, 60, (4, 33), generator=torch.Generator().manual_seed(5))

@@ -3,10 +3,11 @@
 import torch
 
 from microformer.checkpoint import Loaded
-from microformer.teaching.ground import ground_of
+from microformer.teaching.frozen_base import frozen_base_of
+from microformer.teaching.generators import finished
 from microformer.teaching.proof import answer_chances, own_probes, what_else_changed
 from microformer.teaching.session import Session
-from tests.teaching.small_models import FACTS, finished
+from tests.teaching.small_models import FACTS
 
 
 def test_the_answer_became_likely_token_by_token(loaded: Loaded, taught: Session) -> None:
@@ -31,7 +32,7 @@ def test_behind_the_gate_nothing_unrelated_changed(loaded: Loaded, taught: Sessi
 
 
 def test_probes_are_beginnings_of_the_models_own_text(loaded: Loaded, taught: Session) -> None:
-    finished(ground_of(loaded).prepare())
+    finished(frozen_base_of(loaded).prepare())
     probes = own_probes(loaded, taught, 5)
     assert 1 <= len(probes) <= 5
     assert len(set(probes)) == len(probes)

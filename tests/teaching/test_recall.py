@@ -5,12 +5,13 @@ import torch
 
 from microformer.checkpoint import Loaded
 from microformer.errors import UserError
+from microformer.teaching.generators import finished
 from microformer.teaching.recall import look_up, recall
 from microformer.teaching.session import Fact, Session
 from microformer.teaching.settings import TeachSettings
 from microformer.teaching.teach import teach
 from microformer.teaching.verify import greedy, recites
-from tests.teaching.small_models import FACTS, finished
+from tests.teaching.small_models import FACTS
 
 
 @pytest.fixture(scope="module")

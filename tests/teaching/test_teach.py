@@ -8,13 +8,14 @@ import torch
 from microformer.checkpoint import Loaded, base_hash
 from microformer.errors import UserError
 from microformer.teaching.examples import fact_example
-from microformer.teaching.ground import ground_of
+from microformer.teaching.frozen_base import frozen_base_of
+from microformer.teaching.generators import finished
 from microformer.teaching.lesson import REHEARSED, Training, choose
 from microformer.teaching.session import SPELLING, Fact, Session
 from microformer.teaching.settings import TeachSettings
 from microformer.teaching.teach import forget, rebuild, teach, teach_text
 from microformer.teaching.verify import greedy, recites
-from tests.teaching.small_models import FACTS, finished, make_loaded
+from tests.teaching.small_models import FACTS, make_loaded
 
 
 def test_every_taught_fact_is_said_exactly_and_ends(loaded: Loaded, taught: Session) -> None:
@@ -149,10 +150,10 @@ def test_a_model_of_one_layer_can_be_taught(quick: TeachSettings) -> None:
 
 
 def test_lessons_that_follow_one_another_hold_other_anchors(loaded: Loaded, taught: Session) -> None:
-    ground = ground_of(loaded)
+    base = frozen_base_of(loaded)
     examples = [fact_example(loaded, fact) for fact in FACTS]
     one, two = (
-        Training(ground, taught.memory, examples[:count], TeachSettings(), held=count - 1).anchored for count in (2, 3)
+        Training(base, taught.memory, examples[:count], TeachSettings(), held=count - 1).anchored for count in (2, 3)
     )
     assert not torch.equal(one.get_state(), two.get_state())
 

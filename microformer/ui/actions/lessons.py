@@ -94,13 +94,13 @@ def get_ready(workspace: Workspace, visitor: Visitor, model: Any) -> None:
 
     It takes some seconds. A lesson that comes sooner goes on with it.
     """
-    from microformer.teaching.ground import ground_of
+    from microformer.teaching.frozen_base import frozen_base_of
 
     speaker = models.speaker_of(workspace, visitor, model)
-    ground = ground_of(speaker.loaded)
-    if ground.anchors is None:
+    base = frozen_base_of(speaker.loaded)
+    if base.anchors is None:
         with contextlib.suppress(UserError):  # others have begun it often enough
-            speaker.engine.run(ground.prepare())
+            speaker.engine.run(base.prepare())
 
 
 def start(

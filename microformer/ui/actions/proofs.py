@@ -109,14 +109,14 @@ def progress(workspace: Workspace, visitor: Visitor, request: dict[str, Any]) ->
 
 def _compare(loaded: "Loaded", session: "Session", held_out: "Tensor | None") -> "Generator[float, None, Change]":
     """A few prompts and windows at a time, so that others' texts go on meanwhile; yields the share done."""
-    from microformer.teaching.ground import ground_of
+    from microformer.teaching.frozen_base import frozen_base_of
     from microformer.teaching.proof import own_probes, what_else_changed
 
-    ground = ground_of(loaded)
-    for _ in ground.prepare():
+    base = frozen_base_of(loaded)
+    for _ in base.prepare():
         yield 0.02
-    assert ground.anchors is not None
-    text = ground.anchors.tokens[:WINDOWS] if held_out is None else held_out
+    assert base.anchors is not None
+    text = base.anchors.tokens[:WINDOWS] if held_out is None else held_out
     probes = own_probes(loaded, session, PROBES)
     parts = []
     for start in range(0, PROBES, AT_ONCE):

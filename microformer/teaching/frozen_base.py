@@ -1,7 +1,7 @@
 """What teaching needs of the frozen base model, computed once: activations below the session's adapters.
 
-The core never changes, so whatever a fact's tokens become below the lowest session adapter never changes either. It is
-kept for each example, and a step of a lesson starts there.
+The core never changes, so what a fact's tokens become below the lowest session adapter never changes either. It is kept
+for each example, and a step of a lesson starts there.
 """
 
 import weakref
@@ -26,7 +26,7 @@ MAX_KEPT_NUMBERS = 2**26
 
 
 @dataclass(frozen=True)
-class Lesson:
+class ExampleBatch:
     """Examples padded to one length, ready for the trained part of the model.
 
     ``lower`` (batch, seq, d_model): activations behind block ``first``, without a session. ``rows`` and ``columns``
@@ -41,7 +41,7 @@ class Lesson:
     first: int
 
 
-class Ground:
+class FrozenBase:
     """The frozen base of one loaded model. Used by one thread at a time, that of the engine."""
 
     def __init__(self, model: Transformer, end_id: int) -> None:
@@ -56,7 +56,7 @@ class Ground:
     @property
     def model(self) -> Transformer:
         model = self._model()
-        assert model is not None, "a ground lives as long as its model"
+        assert model is not None, "a frozen base lives as long as its model"
         return model
 
     def prepare(self) -> Generator[None, None, Anchors]:
@@ -76,7 +76,7 @@ class Ground:
                 yield
         return self.anchors
 
-    def lesson(self, examples: Sequence[Example], first: int) -> Lesson:
+    def batch_of(self, examples: Sequence[Example], first: int) -> ExampleBatch:
         """The examples with their activations behind block ``first``, read now or kept from before."""
         missing = [one for one in dict.fromkeys(examples) if (first, one.tokens) not in self._kept]
         for start in range(0, len(missing), 64):
@@ -90,10 +90,11 @@ class Ground:
         targets = torch.tensor([token for example in examples for token in example.targets])
         if self.no_token_looks_back(first):
             lower = torch.cat([row[example.first :] for row, example in zip(kept, examples, strict=True)])
-            return Lesson(lower[None], torch.zeros_like(owners), torch.arange(len(owners)), targets, owners, first)
+            columns = torch.arange(len(owners))
+            return ExampleBatch(lower[None], torch.zeros_like(owners), columns, targets, owners, first)
         lower = torch.nn.utils.rnn.pad_sequence(kept, batch_first=True)
         columns = torch.cat([torch.arange(example.first, len(example.tokens)) for example in examples])
-        return Lesson(lower, owners, columns, targets, owners, first)
+        return ExampleBatch(lower, owners, columns, targets, owners, first)
 
     def no_token_looks_back(self, first: int) -> bool:
         """Whether no block attends to others above block ``first``: then each place stands for itself."""
@@ -103,10 +104,10 @@ class Ground:
         """Root mean square of the activations that the lowest adapter reads; steps are measured by it."""
         return float(self.lower_of_anchors(first).square().mean().sqrt())
 
-    def anchor_places(self, count: int, first: int, generator: torch.Generator) -> tuple[Lesson, Tensor]:
+    def anchor_places(self, count: int, first: int, generator: torch.Generator) -> tuple[ExampleBatch, Tensor]:
         """About ``count`` places of the anchors, and what the head of the base model read at each (places, d_model).
 
-        The lesson's targets are the tokens that follow there.
+        The targets of the batch are the tokens that follow there.
         """
         assert self.anchors is not None, "prepare() comes first"
         tokens, lower = self.anchors.tokens, self.lower_of_anchors(first)
@@ -118,11 +119,11 @@ class Ground:
         places = torch.randperm(wide * length, generator=generator)[:count].sort().values
         rows, columns = places // length, places % length
         at = chosen[rows], columns
-        targets, said = tokens[at[0], columns + 1], self.anchors.said[at]
+        targets, read = tokens[at[0], columns + 1], self.anchors.head_input[at]
         if self.no_token_looks_back(first):
             single = torch.arange(count)
-            return Lesson(lower[at][None], torch.zeros_like(single), single, targets, rows, first), said
-        return Lesson(lower[chosen], rows, columns, targets, rows, first), said
+            return ExampleBatch(lower[at][None], torch.zeros_like(single), single, targets, rows, first), read
+        return ExampleBatch(lower[chosen], rows, columns, targets, rows, first), read
 
     def lower_of_anchors(self, first: int) -> Tensor:
         """*Shape:* (rows, length, d_model)."""
@@ -157,32 +158,32 @@ def lower_activations(model: Transformer, tokens: Tensor, first: int) -> Tensor:
     return model.run_blocks(model.embed(tokens), model.places(tokens.shape[1]), last=first + 1)
 
 
-def head_input(model: Transformer, memory: SessionMemory, lesson: Lesson) -> Tensor:
+def head_input(model: Transformer, memory: SessionMemory, batch: ExampleBatch) -> Tensor:
     """The rest of the model, from the lowest session adapter up, at the places that count only.
 
     *Shape:* -> (places, d_model), what ``model.logits`` reads. The last block still attends to every token, but its
     feed-forward part and the head are spared where nothing is asked.
     """
-    hidden, last = lesson.lower, model.config.n_layers - 1
-    adapter = memory.layer(lesson.first)
-    if lesson.first == last:
-        hidden = hidden[lesson.rows, lesson.columns]
+    hidden, last = batch.lower, model.config.n_layers - 1
+    adapter = memory.layer(batch.first)
+    if batch.first == last:
+        hidden = hidden[batch.rows, batch.columns]
     hidden = hidden if adapter is None else adapter(hidden)
-    if lesson.first < last:
+    if batch.first < last:
         places = model.places(hidden.shape[1], rows=len(hidden))
-    for index in range(lesson.first + 1, model.config.n_layers):
+    for index in range(batch.first + 1, model.config.n_layers):
         block = model.blocks[index]
         assert isinstance(block, Block)
         hidden = block.attend(hidden, places)  # (B, T, C)
         if index == last:
-            hidden = hidden[lesson.rows, lesson.columns]  # (places, C)
+            hidden = hidden[batch.rows, batch.columns]  # (places, C)
         hidden = block.remember(block.feed(hidden), memory.layer(index))
     return model.norm(hidden)
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What is said at every place of some examples: ``hidden`` (places, d_model), what the head read; ``logits``
+class Predictions:
+    """What is predicted at every place of some examples: ``hidden`` (places, d_model), what the head read; ``logits``
     (places, vocab), without a gradient; and ``rows`` and ``targets`` (places,), the example that each place belongs to
     and the token that is right there."""
 
@@ -192,38 +193,41 @@ class Answers:
     targets: Tensor
 
 
-def answers(ground: Ground, memory: SessionMemory, examples: Sequence[Example]) -> Answers:
-    """Let the model read examples with a memory; those of like length go together, so that little is padded."""
+def predictions(base: FrozenBase, memory: SessionMemory, examples: Sequence[Example]) -> Predictions:
+    """What the model with a memory predicts in examples, given the right tokens before each place (teacher forcing).
+
+    Those of like length go together, so that little is padded.
+    """
     first = min(memory.layers)
-    batches = [list(range(len(examples)))] if ground.no_token_looks_back(first) else of_like_length(examples)
-    lessons = [ground.lesson([examples[index] for index in batch], first) for batch in batches]
-    hidden = torch.cat([head_input(ground.model, memory, lesson) for lesson in lessons])
-    rows = torch.cat([torch.tensor(batch)[lesson.owners] for batch, lesson in zip(batches, lessons, strict=True)])
-    targets = torch.cat([lesson.targets for lesson in lessons])
+    groups = [list(range(len(examples)))] if base.no_token_looks_back(first) else of_like_length(examples)
+    batches = [base.batch_of([examples[index] for index in group], first) for group in groups]
+    hidden = torch.cat([head_input(base.model, memory, batch) for batch in batches])
+    rows = torch.cat([torch.tensor(group)[batch.owners] for group, batch in zip(groups, batches, strict=True)])
+    targets = torch.cat([batch.targets for batch in batches])
     with torch.no_grad():
-        return Answers(hidden, ground.model.logits(hidden, memory), rows, targets)
+        return Predictions(hidden, base.model.logits(hidden, memory), rows, targets)
 
 
 def of_like_length(examples: Sequence[Example]) -> list[list[int]]:
     """The indices of examples, in groups in which the longest is about half as long again as the shortest at most."""
-    batches: list[list[int]] = []
+    groups: list[list[int]] = []
     for index in sorted(range(len(examples)), key=lambda index: len(examples[index].tokens)):
-        if batches and len(examples[index].tokens) <= 1.5 * len(examples[batches[-1][0]].tokens) + 8:
-            batches[-1].append(index)
+        if groups and len(examples[index].tokens) <= 1.5 * len(examples[groups[-1][0]].tokens) + 8:
+            groups[-1].append(index)
         else:
-            batches.append([index])
-    return batches
+            groups.append([index])
+    return groups
 
 
-_GROUNDS: "weakref.WeakKeyDictionary[Transformer, Ground]" = weakref.WeakKeyDictionary()
+_BASES: "weakref.WeakKeyDictionary[Transformer, FrozenBase]" = weakref.WeakKeyDictionary()
 
 
-def ground_of(loaded: Loaded) -> Ground:
-    """The ground of a model: one for as long as the model is in memory. ``UserError`` for one on a GPU."""
+def frozen_base_of(loaded: Loaded) -> FrozenBase:
+    """The base of a model: one for as long as the model is in memory. ``UserError`` for one on a GPU."""
     device = loaded.model.logit_bias.device
     if device.type != "cpu":
         raise UserError(f"This model is on the device {device}, but lessons are for a CPU; load it there to teach it.")
-    ground = _GROUNDS.get(loaded.model)
-    if ground is None:
-        ground = _GROUNDS[loaded.model] = Ground(loaded.model, loaded.tokenizer.end_id)
-    return ground
+    base = _BASES.get(loaded.model)
+    if base is None:
+        base = _BASES[loaded.model] = FrozenBase(loaded.model, loaded.tokenizer.end_id)
+    return base
