@@ -65,17 +65,18 @@ class Block(nn.Module):
         return self.around(hidden, self.feed_forward_norm, self.feed_forward)
 
     def around(self, hidden: Tensor, norm: nn.Module, part: nn.Module, *given: object) -> Tensor:
-        """A part beside the residual stream, with its norm before it or behind it."""
+        """What a part adds to the residual stream, with the norm before the part or after the sum."""
         if self.pre:
             return hidden + self.drop(part(norm(hidden), *given))
         read = hidden.to(next(norm.parameters()).dtype)  # what comes from the embeddings may be finer
         return norm(hidden + self.drop(part(read, *given)))
 
     def remember(self, hidden: Tensor, memory: MemoryLayer | None = None) -> Tensor:
-        """The memories: long-term, then the session's on top of it."""
+        """What the memories add: the long-term adapter, then the session's on top of it."""
         if self.long_term is not None:
             hidden = self.long_term(hidden)
         return hidden if memory is None else memory(hidden)
 
     def drop(self, hidden: Tensor) -> Tensor:
+        """Dropout, in training. *Shape:* any -> the same."""
         return dropout(hidden, self.dropout) if self.dropout and self.training else hidden

@@ -34,8 +34,8 @@ def drawn_again() -> tuple[contextlib.AbstractContextManager[None], contextlib.A
 def dropout(hidden: Tensor, share: float) -> Tensor:
     """``hidden`` with a random ``share`` of it set to 0 and the rest grown to make up for it.
 
-    From a generator of one's own, a byte of chance is drawn for each number (a tenth of the time that a float takes),
-    so that the share is rounded to 256ths.
+    From a generator of one's own, a random byte is drawn for each element, in a tenth of the time that a float takes;
+    the share is rounded to 256ths for it.
     """
     generator = None if torch.compiler.is_compiling() else getattr(_here, "generator", None)
     share *= getattr(_here, "strength", 1.0)

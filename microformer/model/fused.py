@@ -28,19 +28,19 @@ class RMSNormalise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, eps: float) -> Tensor:
         hidden = hidden.float()
-        rate = torch.linalg.vecdot(hidden, hidden).div_(hidden.shape[-1]).add_(eps).rsqrt_().unsqueeze(-1)
-        normal = hidden * rate
-        ctx.save_for_backward(normal, rate, weight)
-        return (normal * weight).to(weight.dtype)
+        inverse_rms = torch.linalg.vecdot(hidden, hidden).div_(hidden.shape[-1]).add_(eps).rsqrt_().unsqueeze(-1)
+        normalised = hidden * inverse_rms
+        ctx.save_for_backward(normalised, inverse_rms, weight)
+        return (normalised * weight).to(weight.dtype)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        normal, rate, weight = ctx.saved_tensors
+        normalised, inverse_rms, weight = ctx.saved_tensors
         grad = grad.float()
-        for_weight = (grad * normal).flatten(0, -2).sum(0).to(weight.dtype)
+        grad_weight = (grad * normalised).flatten(0, -2).sum(0).to(weight.dtype)
         grad = grad * weight
-        along = torch.linalg.vecdot(grad, normal).div_(grad.shape[-1]).unsqueeze(-1)
-        return torch.addcmul(grad, normal, along, value=-1).mul_(rate), for_weight, None
+        projection = torch.linalg.vecdot(grad, normalised).div_(grad.shape[-1]).unsqueeze(-1)
+        return torch.addcmul(grad, normalised, projection, value=-1).mul_(inverse_rms), grad_weight, None
 
 
 class Rotate(torch.autograd.Function):
@@ -71,27 +71,27 @@ class Attend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, halves: bool = False) -> Tensor:
         ctx.spans = _spans(query.shape[1], key.shape[1], halves)
-        scale, mixed, shares = query.shape[-1] ** -0.5, torch.empty_like(query), []
+        scale, mixed, all_weights = query.shape[-1] ** -0.5, torch.empty_like(query), []
         mask = mask.expand(*query.shape[:2], -1)
         for rows, seen in ctx.spans:
             scores = torch.baddbmm(mask[:, rows, seen], query[:, rows], key[:, seen].mT, alpha=scale)
-            shares.append(scores.softmax(dim=-1))  # (B, rows, seen)
-            torch.bmm(shares[-1], value[:, seen], out=mixed[:, rows])
-        ctx.save_for_backward(query, key, value, *shares)
+            all_weights.append(scores.softmax(dim=-1))  # (B, rows, seen)
+            torch.bmm(all_weights[-1], value[:, seen], out=mixed[:, rows])
+        ctx.save_for_backward(query, key, value, *all_weights)
         return mixed
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        query, key, value, *shares = ctx.saved_tensors
+        query, key, value, *all_weights = ctx.saved_tensors
         scale, grad = query.shape[-1] ** -0.5, grad.contiguous()
-        for_query, for_key, for_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
-        for share, (rows, seen) in zip(shares, ctx.spans, strict=True):
-            for_share = torch.bmm(grad[:, rows], value[:, seen].mT)
-            for_scores = torch.ops.aten._softmax_backward_data(for_share, share, -1, share.dtype)
-            torch.baddbmm(query[:, rows], for_scores, key[:, seen], beta=0, alpha=scale, out=for_query[:, rows])
-            for_key[:, seen].baddbmm_(for_scores.mT, query[:, rows], alpha=scale)
-            for_value[:, seen].baddbmm_(share.mT, grad[:, rows])
-        return for_query, for_key, for_value, None, None
+        grad_query, grad_key, grad_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
+        for weights, (rows, seen) in zip(all_weights, ctx.spans, strict=True):
+            grad_weights = torch.bmm(grad[:, rows], value[:, seen].mT)
+            grad_scores = torch.ops.aten._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
+            torch.baddbmm(query[:, rows], grad_scores, key[:, seen], beta=0, alpha=scale, out=grad_query[:, rows])
+            grad_key[:, seen].baddbmm_(grad_scores.mT, query[:, rows], alpha=scale)
+            grad_value[:, seen].baddbmm_(weights.mT, grad[:, rows])
+        return grad_query, grad_key, grad_value, None, None
 
 
 def _spans(seq: int, keys: int, halves: bool) -> list[tuple[slice, slice]]:
@@ -123,17 +123,17 @@ class GatedSilu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, wide: Tensor) -> Tensor:
         gate, value = wide.chunk(2, dim=-1)
-        share = gate.sigmoid()
-        active = gate * share
-        ctx.save_for_backward(value, share, active)
-        return active * value
+        sigmoid = gate.sigmoid()
+        activated = gate * sigmoid
+        ctx.save_for_backward(value, sigmoid, activated)
+        return activated * value
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        value, share, active = ctx.saved_tensors
-        both = grad.new_empty(*grad.shape[:-1], 2 * grad.shape[-1])
-        for_gate, for_value = both.chunk(2, dim=-1)
-        torch.mul(grad, active, out=for_value)
-        slope = torch.addcmul(share, active, 1 - share)  # of silu
-        torch.mul(slope.mul_(value), grad, out=for_gate)
-        return both
+        value, sigmoid, activated = ctx.saved_tensors
+        grad_wide = grad.new_empty(*grad.shape[:-1], 2 * grad.shape[-1])
+        grad_gate, grad_value = grad_wide.chunk(2, dim=-1)
+        torch.mul(grad, activated, out=grad_value)
+        derivative = torch.addcmul(sigmoid, activated, 1 - sigmoid)  # of silu
+        torch.mul(derivative.mul_(value), grad, out=grad_gate)
+        return grad_wide

@@ -51,10 +51,10 @@ class Places:
     across: "Places | None" = None
 
 
-def sight(
+def attention_mask(
     config: ModelConfig, queries: Tensor, keys: Tensor, *, slopes: Tensor | None = None, lengths: Tensor | None = None
 ) -> Tensor:
-    """What is added to the scores of queries and keys that stand at these places: -inf hides a key.
+    """What is added to the scores of queries and keys at these places: -inf hides a key, ALiBi takes from far ones.
 
     *Shape:* queries (batch or 1, seq), keys (batch or 1, keys), ``slopes`` of ALiBi (heads,), ``lengths`` (batch,) of
     texts padded on the right -> (batch or 1, heads or 1, seq, keys).
@@ -65,14 +65,14 @@ def sight(
         hidden = hidden | (keys >= lengths[:, None])[:, None]
     if config.window is not None:
         hidden = hidden | ((distance.abs() >= config.window) & (keys >= config.sinks)[:, None])
-    hidden = hidden & (distance != 0)  # padding that sees nothing at all would be no number
+    hidden = hidden & (distance != 0)  # the softmax of padding that sees nothing at all would not be a number
     mask = torch.zeros(hidden.shape, device=keys.device).masked_fill(hidden, float("-inf"))[:, None]
     if slopes is not None:
         mask = mask - slopes[:, None, None] * distance.abs()[:, None]
     return mask
 
 
-def all_of(lengths: Tensor, longest: int) -> Tensor:
+def padding_mask(lengths: Tensor, longest: int) -> Tensor:
     """A mask that hides what is padding. *Shape:* (batch,) -> (batch, 1, 1, longest)."""
     hidden = torch.arange(longest, device=lengths.device) >= lengths.clamp(min=1)[:, None]
     return torch.zeros(hidden.shape, device=lengths.device).masked_fill(hidden, float("-inf"))[:, None, None]
@@ -83,12 +83,12 @@ def score_mask(config: ModelConfig, rows: int, seq: int, dtype: torch.dtype) -> 
     """What ``fused.Attend`` adds to the scores of whole texts. *Shape:* (1 or rows x heads, seq, seq)."""
     places = torch.arange(seq)[None]
     slopes = alibi_slopes(config.n_heads) if config.position == "alibi" else None
-    mask = sight(config, places, places, slopes=slopes)
-    return flat(mask.to(dtype), rows, mask.shape[1])
+    mask = attention_mask(config, places, places, slopes=slopes)
+    return heads_in_batch(mask.to(dtype), rows, mask.shape[1])
 
 
 @functools.lru_cache(maxsize=8)
-def newest_row(n_heads: int, longest: int, device: torch.device) -> Tensor:
+def alibi_row(n_heads: int, longest: int, device: torch.device) -> Tensor:
     """What ALiBi adds to the scores of a text's last token; kept, because each token written needs the end of it.
 
     *Shape:* (1, heads, 1, longest).
@@ -97,18 +97,18 @@ def newest_row(n_heads: int, longest: int, device: torch.device) -> Tensor:
     return -alibi_slopes(n_heads).to(device)[None, :, None, None] * distance
 
 
-def flat(mask: Tensor, rows: int, heads: int) -> Tensor:
+def heads_in_batch(mask: Tensor, rows: int, heads: int) -> Tensor:
     """*Shape:* (batch or 1, heads or 1, seq or 1, keys) -> (rows x heads or 1, seq or 1, keys)."""
     if mask.shape[0] == mask.shape[1] == 1:
         return mask[0]
     return mask.expand(rows, heads, -1, -1).flatten(0, 1)
 
 
-def across(config: ModelConfig, source: Encoded, like: Tensor | None) -> Places:
+def source_places(config: ModelConfig, source: Encoded, like: Tensor | None) -> Places:
     """How cross-attention looks at a source. ``like`` is a weight of the blocks that look where ``fused`` pays."""
-    mask = None if source.lengths is None else all_of(source.lengths, source.hidden.shape[1])
+    mask = None if source.lengths is None else padding_mask(source.lengths, source.hidden.shape[1])
     if like is None or source.hidden.shape[1] > LONGEST_PLAIN:
         return Places(None, mask, causal=False)
     rows, longest = source.hidden.shape[:2]
     scores = torch.zeros(1, 1, 1, longest) if mask is None else mask
-    return Places(None, mask, causal=False, scores=flat(scores.to(like.dtype), rows, config.n_heads))
+    return Places(None, mask, causal=False, scores=heads_in_batch(scores.to(like.dtype), rows, config.n_heads))

@@ -11,7 +11,17 @@ from microformer.model.config import ModelConfig
 from microformer.model.dropout import drawn_again, dropout
 from microformer.model.memory import Memory
 from microformer.model.norms import make_norm
-from microformer.model.places import LONGEST_PLAIN, Encoded, Places, across, all_of, flat, newest_row, score_mask, sight
+from microformer.model.places import (
+    LONGEST_PLAIN,
+    Encoded,
+    Places,
+    alibi_row,
+    attention_mask,
+    heads_in_batch,
+    padding_mask,
+    score_mask,
+    source_places,
+)
 from microformer.model.positions import alibi_slopes, rotary_table, sinusoidal_table
 from microformer.model.rolling import RollingCache
 
@@ -19,9 +29,8 @@ from microformer.model.rolling import RollingCache
 class Stack(nn.Module):
     """What encoders and decoders share. ``config.causal`` says which of the two it is.
 
-    ``reads`` is what its inputs are: tokens, vectors, or nothing of its own (``None``): then somebody else's table
-    embeds them. ``recompute`` makes training keep only what goes in and out of each block: less memory, a third more
-    time.
+    ``reads`` is what its inputs are: tokens, vectors, or ``None`` where another stack's table has embedded them.
+    ``recompute`` makes training keep only what goes in and out of each block: less memory, a third more time.
     """
 
     def __init__(self, config: ModelConfig, reads: str | None) -> None:
@@ -39,15 +48,13 @@ class Stack(nn.Module):
         self.position_table: Tensor | None
 
     def embed(self, inputs: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Vectors of what is read, with what position adds to them.
+        """Vectors of what is read, with what position adds to them, normalised and dropped from as configured.
 
-        *Shape:* tokens (batch, seq) or vectors (batch, seq, input_dim) -> (batch, seq, d_model).
+        *Shape:* tokens (batch, seq) or vectors (batch, seq, input_dim), or (batch, seq, d_model) where it reads nothing
+        of its own -> (batch, seq, d_model).
         """
         reader = self.tokens if self.vectors is None else self.vectors
-        return self.settle(inputs if reader is None else reader(inputs).float(), cache)  # the stream is always fp32
-
-    def settle(self, hidden: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Position, norm and dropout of embedded inputs. *Shape:* (batch, seq, d_model) -> the same."""
+        hidden = inputs if reader is None else reader(inputs).float()  # the residual stream is always fp32
         if self.positions is not None or self.config.position == "sinusoidal":
             table = self.position_table if self.positions is None else self.positions.weight
             assert table is not None
@@ -71,7 +78,7 @@ class Stack(nn.Module):
         for index in range(first, self.config.n_layers if last is None else last):
             memory = None if session is None else session.layer(index)
             if self.recompute and torch.is_grad_enabled() and cache is None and memory is None:
-                hidden = _keep_little(self.blocks[index], hidden, places)
+                hidden = _checkpointed(self.blocks[index], hidden, places)
             else:
                 hidden = self.blocks[index](hidden, places, cache, memory)
         return hidden
@@ -103,13 +110,13 @@ class Stack(nn.Module):
             turns = self._read(self.position_table, seq, cache)
         lengths = None if self.config.causal else lengths  # no token sees padding that is behind it
         learning = None if cache is not None else self._learning()
-        looked_at = None if source is None else across(self.config, source, learning)
+        looked_at = None if source is None else source_places(self.config, source, learning)
         if rows and 1 < seq <= LONGEST_PLAIN and learning is not None:
             padded = None if lengths is None else self._mask(seq, None, lengths)
             if padded is None:
                 scores = score_mask(self.config, rows, seq, learning.dtype)
             else:
-                scores = flat(padded.to(learning.dtype), rows, self.config.n_heads)
+                scores = heads_in_batch(padded.to(learning.dtype), rows, self.config.n_heads)
             mask = scores.unflatten(0, (rows if len(scores) > 1 else 1, -1))
             halves = self.config.causal and seq >= fused.WORTH_HALVING
             return Places(turns, mask, False, scores, halves, source=source, across=looked_at)
@@ -126,7 +133,7 @@ class Stack(nn.Module):
     def _rolling(self, queries: Tensor, keys: Tensor) -> Places:
         """For tokens and keys at these places: (batch, seq) and (batch, keys)."""
         slopes = self.position_table if self.config.position == "alibi" else None
-        mask = sight(self.config, queries, keys, slopes=slopes)
+        mask = attention_mask(self.config, queries, keys, slopes=slopes)
         if self.config.position != "rotary":
             return Places(None, mask, causal=False)
         assert self.position_table is not None
@@ -147,19 +154,19 @@ class Stack(nn.Module):
         whole = (self.config.window or longest) >= longest
         if self.config.position != "alibi" and whole:
             if lengths is not None:
-                return all_of(lengths, seq)
+                return padding_mask(lengths, seq)
             if simple:
                 return None
         device = next(self.blocks[0].parameters()).device
         if simple and whole and seq == 1 and cache is not None:
-            return newest_row(self.config.n_heads, self.config.max_seq_len, device)[..., -longest:]
+            return alibi_row(self.config.n_heads, self.config.max_seq_len, device)[..., -longest:]
         queries = torch.arange(seq, device=device)[None] if cache is None else cache.positions(seq, device)  # (B, T)
         keys = torch.arange(longest, device=device)[None]
         slopes = self.position_table if self.config.position == "alibi" else None
-        return sight(self.config, queries, keys, slopes=slopes, lengths=lengths)
+        return attention_mask(self.config, queries, keys, slopes=slopes, lengths=lengths)
 
 
-def _keep_little(block: nn.Module, hidden: Tensor, places: Places) -> Tensor:
+def _checkpointed(block: nn.Module, hidden: Tensor, places: Places) -> Tensor:
     """What ``block`` makes of ``hidden``; the backward pass computes the rest again (arXiv:1604.06174)."""
     from torch.utils.checkpoint import checkpoint
 
