@@ -38,13 +38,15 @@ def predict(
     if not isinstance(task, SequenceToSequence):
         raise UserError(f"A model for {task.name.replace('_', ' ')} tells nothing about a whole text.")
     found = answers(model, tokenizer, text, beams=beams, max_tokens=max_tokens, length_penalty=length_penalty)
-    said = [tokenizer.decode(beam.ids) for beam in found]
-    shares = [math.exp(beam.log_probability) for beam in found]
+    texts = [tokenizer.decode(beam.ids) for beam in found]
+    probabilities = [math.exp(beam.log_probability) for beam in found]
     return {
         "prompt": text,
-        "completion": said[0],
+        "completion": texts[0],
         "stop": "endoftext" if found[0].ended else "length",
-        "candidates": [{"text": one, "probability": share} for one, share in zip(said, shares, strict=True)],
+        "candidates": [
+            {"text": text, "probability": probability} for text, probability in zip(texts, probabilities, strict=True)
+        ],
     }
 
 
@@ -60,8 +62,8 @@ def answers(
     )
 
 
-def in_words(told: dict[str, Any]) -> str:
+def in_words(found: dict[str, Any]) -> str:
     """A prediction as a person reads it: ``happy (98 %)``, ``3.02``, or the answer."""
-    if "label" in told:
-        return f"{told['label']} ({told['probabilities'][told['label']]:.0%})"
-    return f"{told['value']:.4g}" if "value" in told else str(told["completion"])
+    if "label" in found:
+        return f"{found['label']} ({found['probabilities'][found['label']]:.0%})"
+    return f"{found['value']:.4g}" if "value" in found else str(found["completion"])

@@ -20,8 +20,8 @@ from microformer.tasks.task import Evaluation, Extent, device_of
 class LanguageModelling:
     """Predict each token's successor. *Shape:* inputs and targets (batch, seq) of int64.
 
-    ``only`` are the tokens that a target can be, if not all of them. A model's bias leaves the others no probability
-    at all, so that leaving them out changes neither the loss nor a gradient, and saves their part of the head.
+    ``only`` (tokens,) are the tokens that a target can be, if not all of them. A model's bias leaves the others no
+    probability at all: leaving them out changes neither the loss nor a gradient, and saves their part of the head.
     """
 
     only: Tensor | None = None
@@ -31,7 +31,7 @@ class LanguageModelling:
         return Batch(*dataset.batch("train", rows, context, seed, step))
 
     def extent(self, dataset: Dataset, split: str, context: int) -> Extent:
-        return Extent(len(dataset.val if split == "val" else dataset.train) / context, context)
+        return windows_extent(dataset, split, context)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         return token_loss(model(batch.inputs, only=self.only), batch.targets, self.only)
@@ -63,8 +63,8 @@ class LanguageModelling:
 class MaskedLanguageModelling:
     """Say which token is hidden, from what stands on both sides (BERT, arXiv:1810.04805).
 
-    Of all tokens ``share`` are asked for: most are replaced by the mark between documents, which no text has inside
-    it, some by any token, and some are left as they are.
+    A ``share`` of all tokens is asked for. Of these, 80 % are replaced by ``<|endoftext|>``, which no text has inside
+    it, 10 % by another token of the batch, and 10 % are left as they are. *Shape:* as ``LanguageModelling``.
     """
 
     only: Tensor | None = None
@@ -76,7 +76,7 @@ class MaskedLanguageModelling:
         return self._hide(tokens, np.random.default_rng([seed, step, 1]), dataset.tokenizer.end_id)
 
     def extent(self, dataset: Dataset, split: str, context: int) -> Extent:
-        return Extent(len(dataset.val if split == "val" else dataset.train) / context, context)
+        return windows_extent(dataset, split, context)
 
     def _hide(self, tokens: Tensor, random: np.random.Generator, mark: int) -> Batch:
         chance = torch.from_numpy(random.random(tokens.shape))
@@ -103,6 +103,11 @@ class MaskedLanguageModelling:
             asked += batch.predictions
         loss = float(nats) / max(asked, 1)
         return Evaluation(loss, {"perplexity": perplexity(loss), "accuracy": float(right) / max(asked, 1)})
+
+
+def windows_extent(dataset: Dataset, split: str, context: int) -> Extent:
+    """How many windows of the context a split's text has."""
+    return Extent(len(dataset.val if split == "val" else dataset.train) / context, context)
 
 
 def windows(dataset: Dataset, context: int, rows: int, most: int | None) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,4 +1,4 @@
-"""What errors are called; from torchmetrics, which is loaded only when something is measured."""
+"""How far off a model is, by torchmetrics, which is loaded only when something is measured."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def classification(logits: Tensor, targets: Tensor, classes: int) -> dict[str, Any]:
-    """Share right, F1 averaged over the classes, and how often each class (row) was taken for each (column).
+    """Share right, F1 averaged over the classes, and how often each class (row) was taken for which (column).
 
     *Shape:* logits (rows, classes), targets (rows,).
     """
@@ -18,15 +18,15 @@ def classification(logits: Tensor, targets: Tensor, classes: int) -> dict[str, A
         multiclass_f1_score,
     )
 
-    said = logits.argmax(-1)
+    predicted = logits.argmax(-1)
     return {
-        "accuracy": float(multiclass_accuracy(said, targets, classes, average="micro")),
-        "macro_f1": float(multiclass_f1_score(said, targets, classes, average="macro")),
-        "confusion": multiclass_confusion_matrix(said, targets, classes).tolist(),
+        "accuracy": float(multiclass_accuracy(predicted, targets, classes, average="micro")),
+        "macro_f1": float(multiclass_f1_score(predicted, targets, classes, average="macro")),
+        "confusion": multiclass_confusion_matrix(predicted, targets, classes).tolist(),
     }
 
 
-def regression(said: Tensor, targets: Tensor) -> dict[str, Any]:
+def regression(predicted: Tensor, targets: Tensor) -> dict[str, Any]:
     """Mean absolute error, root mean square error, and the share of the variance that is explained (R²).
 
     *Shape:* (rows,) both. R² is no number where all targets are the same.
@@ -35,9 +35,9 @@ def regression(said: Tensor, targets: Tensor) -> dict[str, Any]:
 
     varies = len(targets) > 1 and bool((targets != targets[0]).any())
     return {
-        "mae": float(mean_absolute_error(said, targets)),
-        "rmse": float(mean_squared_error(said, targets, squared=False)),
-        "r2": float(r2_score(said, targets)) if varies else math.nan,
+        "mae": float(mean_absolute_error(predicted, targets)),
+        "rmse": float(mean_squared_error(predicted, targets, squared=False)),
+        "r2": float(r2_score(predicted, targets)) if varies else math.nan,
     }
 
 

@@ -19,8 +19,8 @@ from microformer.tasks.whole_texts import rows_extent, validation
 class SequenceToSequence:
     """Predict each token of the target from those before it and the source ("teacher forcing").
 
-    *Shape:* source (batch, source), source_lengths (batch,), inputs and targets (batch, seq), all of int64. The mark
-    between documents begins and ends a source; it begins what the decoder reads and ends what it says.
+    *Shape:* source (batch, source), source_lengths (batch,), inputs and targets (batch, seq), all of int64.
+    ``<|endoftext|>`` begins and ends a source; it begins what the decoder reads and ends what it says.
     """
 
     only: Tensor | None = None
@@ -33,17 +33,17 @@ class SequenceToSequence:
     def _batch(self, split: Rows, rows: np.ndarray, context: int, end: int) -> Batch:
         assert split.targets is not None
         source, source_lengths = split.texts.padded(rows, context, end)
-        told, lengths = split.targets.padded(rows, context + 1, end)
-        behind = torch.arange(1, told.shape[1]) >= lengths[:, None]  # (B, T)
-        targets = told[:, 1:].masked_fill(behind, IGNORED)
-        return Batch(told[:, :-1].contiguous(), targets, lengths - 1, source, source_lengths)
+        tokens, lengths = split.targets.padded(rows, context + 1, end)
+        behind = torch.arange(1, tokens.shape[1]) >= lengths[:, None]  # (B, T)
+        targets = tokens[:, 1:].masked_fill(behind, IGNORED)
+        return Batch(tokens[:, :-1].contiguous(), targets, lengths - 1, source, source_lengths)
 
     def extent(self, dataset: Dataset, split: str, context: int) -> Extent:
         return rows_extent(dataset, split, context)
 
     def _logits(self, model: nn.Module, batch: Batch, only: Tensor | None = None) -> Tensor:
-        said: Tensor = model(batch.inputs, only=only, source=batch.source, source_lengths=batch.source_lengths)
-        return said
+        logits: Tensor = model(batch.inputs, only=only, source=batch.source, source_lengths=batch.source_lengths)
+        return logits
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         return token_loss(self._logits(model, batch, self.only), batch.targets, self.only)
@@ -101,11 +101,11 @@ def greedy(model: Transformer, source: Tensor, lengths: Tensor, most: int, end: 
     cache = model.new_cache(len(source), most)
     encoded = model.encode(source, lengths)
     tokens = torch.full((len(source), 1), end, device=source.device)
-    said = []
+    written: list[Tensor] = []
     for _ in range(most):
         tokens = model(tokens, cache=cache, source=encoded)[:, -1].argmax(-1, keepdim=True)
-        said.append(tokens)
-        if bool(((torch.cat(said, 1) == end).any(1)).all()):
+        written.append(tokens)
+        if bool(((torch.cat(written, 1) == end).any(1)).all()):
             break
-    rows = torch.cat(said, 1).tolist()
+    rows = torch.cat(written, 1).tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]

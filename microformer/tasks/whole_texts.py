@@ -1,6 +1,6 @@
 """Saying one thing about a whole text: the class it belongs to, or a number."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,28 +43,25 @@ class Classification:
     ) -> Evaluation:
         from microformer.tasks.metrics import classification
 
-        rows = validation(self._batch, dataset, context, batch_size, most)
-        logits, targets = answers(model, rows)
+        batches = validation(self._batch, dataset, context, batch_size, most)
+        logits, targets = outputs_and_targets(model, batches)
         metrics = classification(logits, targets, len(self.labels))
         return Evaluation(float(F.cross_entropy(logits, targets)), metrics)
 
     def predict(self, model: nn.Module, tokenizer: Tokenizer, text: str, context: int) -> dict[str, Any]:
         """``{"label", "probabilities"}``, the likeliest first."""
-        (logits,) = _numbers_for(model, tokenizer, text, context)
-        shares = logits.double().softmax(-1).tolist()
-        order = sorted(range(len(shares)), key=lambda index: -shares[index])
-        return {
-            "label": self.labels[order[0]],
-            "probabilities": {self.labels[index]: shares[index] for index in order},
-        }
+        (logits,) = _outputs_for(model, tokenizer, text, context)
+        probabilities = zip(self.labels, logits.double().softmax(-1).tolist(), strict=True)
+        ordered = dict(sorted(probabilities, key=lambda pair: -pair[1]))
+        return {"label": next(iter(ordered)), "probabilities": ordered}
 
 
 @dataclass(frozen=True)
 class Regression:
     """Tell the number that belongs to a text. *Shape:* inputs (batch, seq), lengths and targets (batch,).
 
-    The model is asked for (value - mean) / scale, so that it need not learn how large the values are; its loss is the
-    square of what it is off by then. The metrics are in the values' own units.
+    The model is asked for (value - mean) / scale, so that it need not learn how large values are, and its loss is the
+    mean square of how far off that is. The metrics are in the units of the values themselves.
     """
 
     mean: float = 0.0
@@ -92,14 +89,19 @@ class Regression:
     ) -> Evaluation:
         from microformer.tasks.metrics import regression
 
-        outputs, targets = answers(model, validation(self._batch, dataset, context, batch_size, most))
+        batches = validation(self._batch, dataset, context, batch_size, most)
+        outputs, targets = outputs_and_targets(model, batches)
         loss = float(F.mse_loss(outputs[:, 0], targets))
         return Evaluation(loss, regression(outputs[:, 0] * self.scale + self.mean, targets * self.scale + self.mean))
 
     def predict(self, model: nn.Module, tokenizer: Tokenizer, text: str, context: int) -> dict[str, Any]:
         """``{"value"}``."""
-        ((number,),) = _numbers_for(model, tokenizer, text, context).tolist()
+        ((number,),) = _outputs_for(model, tokenizer, text, context).tolist()
         return {"value": number * self.scale + self.mean}
+
+
+MakeBatch = Callable[[Rows, np.ndarray, int, int], Batch]
+"""Makes a batch of some rows of a split, cut to a context, with the id of the end-of-text token."""
 
 
 def rows_extent(dataset: Dataset, split: str, context: int) -> Extent:
@@ -108,32 +110,32 @@ def rows_extent(dataset: Dataset, split: str, context: int) -> Extent:
     return Extent(len(rows), float(np.minimum(rows.sizes, context if rows.targets is None else 2 * context).mean()))
 
 
-def validation(make: Any, dataset: Dataset, context: int, rows: int, most: int | None) -> Iterator[Batch]:
-    """The validation rows (or the first ``most``) as batches that ``make(split, rows, context, end)`` makes."""
+def validation(make: MakeBatch, dataset: Dataset, context: int, rows: int, most: int | None) -> Iterator[Batch]:
+    """The validation rows (or the first ``most``) as batches that ``make`` makes."""
     split = dataset.val_rows
     return (make(split, some, context, dataset.tokenizer.end_id) for some in split.in_order(rows, most))
 
 
-def answers(model: nn.Module, batches: Iterator[Batch]) -> tuple[Tensor, Tensor]:
+def outputs_and_targets(model: nn.Module, batches: Iterator[Batch]) -> tuple[Tensor, Tensor]:
     """What a model says to all batches and what it should have said. *Shape:* (rows, outputs), (rows,)."""
-    said, targets = [], []
+    outputs, targets = [], []
     for batch in batches:
         there = batch.to(device_of(model))
-        said.append(model(there.inputs, lengths=there.lengths).float().cpu())
+        outputs.append(model(there.inputs, lengths=there.lengths).float().cpu())
         targets.append(batch.targets)
-    return torch.cat(said), torch.cat(targets)
+    return torch.cat(outputs), torch.cat(targets)
 
 
 @torch.inference_mode()
-def _numbers_for(model: nn.Module, tokenizer: Tokenizer, text: str, context: int) -> Tensor:
+def _outputs_for(model: nn.Module, tokenizer: Tokenizer, text: str, context: int) -> Tensor:
     """What a model says about one text. *Shape:* (1, outputs)."""
     inputs = marked(tokenizer, text, context).to(device_of(model))
     lengths = torch.tensor([inputs.shape[1]], device=inputs.device)
-    said: Tensor = model(inputs, lengths=lengths)
-    return said.float().cpu()
+    outputs: Tensor = model(inputs, lengths=lengths)
+    return outputs.float().cpu()
 
 
 def marked(tokenizer: Tokenizer, text: str, context: int) -> Tensor:
-    """A text as rows are read in training: a mark before and after it, cut to the context. *Shape:* (1, seq)."""
+    """A text as training reads rows: between two ``<|endoftext|>``, cut to the context. *Shape:* (1, seq)."""
     ids: Sequence[int] = tokenizer.encode(text)[: context - 2]
     return torch.tensor([[tokenizer.end_id, *ids, tokenizer.end_id]])
