@@ -73,7 +73,7 @@ class Step(nn.Module):
 def export_onnx(run: str | Path, file: Path) -> Path:
     """Write the decoder of ``run`` (its best checkpoint, or the one that is named) as ONNX; returns ``file``.
 
-    Raises ``UserError`` when it is no plain decoder, a package is missing, or the file cannot be written.
+    Raises ``UserError`` when it is not a plain decoder, a package is missing, or the file cannot be written.
     """
     check_new_file(file, "model.onnx")
     loaded = load(run)
@@ -124,7 +124,7 @@ def _check(model: Transformer) -> None:
         raise UserError(
             f"Writing ONNX needs the package {missing[0]}, which is not installed; pip install '.[onnx]' adds it."
         )
-    if not config.goes_on:
+    if not config.continues_text:
         what = f"tells {config.outputs} numbers about a text" if config.outputs else f"is an {config.kind}"
         raise UserError(f"Only decoders that write text can be exported as ONNX, but this model {what}.")
     if config.bits < 32:

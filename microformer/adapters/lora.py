@@ -1,4 +1,4 @@
-"""LoRA (Hu et al. 2021, arXiv:2106.09685): a trained linear layer learns by two narrow matrices beside its weight."""
+"""LoRA (Hu et al. 2021, arXiv:2106.09685): two narrow matrices adapt a trained linear layer."""
 
 import copy
 import dataclasses
@@ -15,7 +15,7 @@ from microformer.model.transformer import Transformer
 class LoRALinear(nn.Linear):
     """``linear(x) + (x @ down.T) @ up.T * alpha / rank``; ``up`` starts at zero, so that nothing changes at first.
 
-    Merged, the product is part of the weight, which costs no time any more. What is saved is never merged.
+    Merged, the product is part of the weight and costs no time. What is saved is never merged.
     *Shape:* (…, in_features) -> (…, out_features).
     """
 
@@ -69,7 +69,7 @@ def add_lora(model: Transformer) -> None:
 
 
 def merged(model: Transformer) -> Transformer:
-    """A copy of the model with all low-rank additions in the weights, and no LoRA any more."""
+    """A copy of the model with all low-rank additions in the weights, and without LoRA."""
     plain = copy.deepcopy(model)
     plain.config = dataclasses.replace(model.config, lora_rank=0)
     for name, module in list(plain.named_modules()):

@@ -51,12 +51,12 @@ class Dataset:
 
     @functools.cached_property
     def train_rows(self) -> Rows:
-        """The training split row by row, in a dataset that is no plain text."""
+        """The training split row by row, in a dataset that is not plain text."""
         return open_rows(self.directory, "train", self.kind)
 
     @functools.cached_property
     def val_rows(self) -> Rows:
-        """The validation split row by row, in a dataset that is no plain text."""
+        """The validation split row by row, in a dataset that is not plain text."""
         return open_rows(self.directory, "val", self.kind)
 
     @functools.cached_property

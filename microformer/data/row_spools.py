@@ -97,7 +97,7 @@ class RowSpools:
         }
 
     def _guess(self) -> float | None:
-        """What who never reads the text reaches on the validation rows: the share right, or the mean error."""
+        """How well one does on the validation rows without reading the text: the share right, or the mean error."""
         if self.kind == "paired":
             return None
         if self.kind == "labelled":

@@ -66,7 +66,7 @@ def read_rows(paths: list[Path], kind: str, limit: int | None, progress: Callabl
 
 def _row(plain: Any, kind: str, where: str) -> Row:
     if not isinstance(plain, dict):
-        raise UserError(f"{where} is a mere text, but the lines before it have {' and '.join(COLUMNS[kind])}.")
+        raise UserError(f"{where} is only a text, but the lines before it have {' and '.join(COLUMNS[kind])}.")
     other = kind_of(plain, where)
     if other not in ("text", kind):
         raise UserError(

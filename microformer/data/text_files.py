@@ -1,4 +1,4 @@
-"""Opening text files as people have them: several encodings and line ends, and sentences for what is no text."""
+"""Opening text files as people have them: several encodings and line ends, and a sentence for what is not text."""
 
 import codecs
 import io
@@ -41,7 +41,7 @@ def open_text(path: Path) -> io.TextIOWrapper:
 def read(file: io.TextIOWrapper, path: Path, characters: int, *, line: bool = False) -> str:
     """The next ``characters`` of an open file, or with ``line`` its next line up to so many; empty at its end.
 
-    Raises ``UserError`` where the bytes are no text.
+    Raises ``UserError`` where the bytes are not text.
     """
     try:
         text = file.readline(characters) if line else file.read(characters)

@@ -17,7 +17,7 @@ from microformer.generation.threads import threads_for, weights_of
 from microformer.model.cache import KVCache
 from microformer.model.transformer import Transformer
 
-NO_TEXTS = "This model does not go on with a text; it tells something about a text, or answers one."
+NO_TEXTS = "This model does not continue a text; it predicts something about a text, or answers one."
 
 
 class Row:
@@ -60,11 +60,11 @@ class Batch:
     """Rows that are decoded together. Rows join and leave between steps.
 
     The cache holds, of each row, the tokens of its window but the last; a step reads that one and writes the next.
-    Raises ``UserError`` for a model that does not go on with a text.
+    Raises ``UserError`` for a model that does not continue texts.
     """
 
     def __init__(self, model: Transformer, end_id: int) -> None:
-        if not model.config.goes_on:
+        if not model.config.continues_text:
             raise UserError(NO_TEXTS)
         self.model = model
         self.end_id = end_id

@@ -56,7 +56,7 @@ class Engine:
         self._clock = clock
         self._label = labels(tokenizer)
         self._batch: Batch | None = None
-        if model.config.goes_on:  # any other can be given jobs only
+        if model.config.continues_text:  # any other can be given jobs only
             self._batch = Batch(model, tokenizer.end_id)
         self._requests: list[Request] = []  # one for each row of the batch, in the same order
         self._waiting: FairQueue[Request] = FairQueue()

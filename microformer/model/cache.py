@@ -28,7 +28,7 @@ class KVCache:
         self.capacity = capacity
         self.source: Encoded | None = None
         self.across: dict[int, tuple[Tensor, Tensor]] = {}
-        self.counts: list[int] | None = None  # how many of the tokens being read are no padding, where not all
+        self.counts: list[int] | None = None  # how many of the tokens being read are not padding; None: all
 
     @property
     def batch_size(self) -> int:
@@ -58,7 +58,7 @@ class KVCache:
         return kept_keys[:, :, :end], kept_values[:, :, :end]
 
     def advance(self, new: int) -> None:
-        """Count ``new`` tokens in every row, or as many of them as are no padding."""
+        """Count ``new`` tokens in every row, or those of them that are not padding."""
         counts = self.counts or [new] * self.batch_size
         self.lengths = [length + count for length, count in zip(self.lengths, counts, strict=True)]
         self.counts = None

@@ -56,7 +56,7 @@ class ModelConfig:
     rotary_pct: float = setting(1.0, "Share of each head that rotary positions turn.", above=0, maximum=1)
     rotary_base: float = setting(10_000.0, "Base of the rotary angles.", above=1, maximum=1e9)
     bias: bool = setting(False, "Give linear layers and layer norms a bias.")
-    tie_weights: bool = setting(True, "Use one table for reading tokens in and for predicting them.")
+    tie_weights: bool = setting(True, "Use one table for embedding tokens and for predicting them.")
     qk_norm: bool = setting(False, "Normalise queries and keys before they meet; steadies high learning rates.")
     adapter_dim: int = setting(32, "Width of each block's long-term adapter; 0 leaves it out.", minimum=0, maximum=4096)
     kind: str = setting(
@@ -73,20 +73,23 @@ class ModelConfig:
     )
     outputs: int = setting(
         0,
-        "Numbers told about a whole text (its classes, or 1 value); 0 means that tokens are predicted.",
+        "Numbers predicted for a whole text (one for each class, or 1 value); 0 means that tokens are predicted.",
         minimum=0,
         maximum=100_000,
     )
     pooling: str = setting(
         "mean",
-        "Which token stands for the whole text: the mean, the first or the last.",
+        "What stands for the whole text: the mean of its tokens, the first or the last.",
         choices=("mean", "first", "last"),
     )
     window: int | None = setting(
-        None, "How many tokens back each token sees, itself included; empty means all.", minimum=1, maximum=65536
+        None,
+        "How many tokens back each token sees, itself included; empty means all of them.",
+        minimum=1,
+        maximum=65536,
     )
     sinks: int = setting(
-        0, "First tokens of a text that stay in sight although the window has left them.", minimum=0, maximum=1024
+        0, "First tokens of a text that stay in sight when the window has moved past them.", minimum=0, maximum=1024
     )
     embedding_norm: bool = setting(False, "Normalise the embeddings before the first block.")
     attention_dropout: float = setting(0.0, "Share of attention weights dropped in training.", minimum=0, maximum=0.9)
@@ -104,7 +107,9 @@ class ModelConfig:
         minimum=0,
         maximum=1024,
     )
-    lora_alpha: float = setting(16.0, "Strength of the low-rank additions: they count lora_alpha / lora_rank.", above=0)
+    lora_alpha: float = setting(
+        16.0, "Strength of the low-rank additions: they are multiplied by lora_alpha / lora_rank.", above=0
+    )
     lora_targets: str = setting(
         "*.qkv,*.out", "Linear layers that get low-rank additions, as patterns of names with commas between them."
     )
@@ -191,8 +196,8 @@ class ModelConfig:
         return self.causal and not self.outputs
 
     @property
-    def goes_on(self) -> bool:
-        """Whether it goes on with a text by itself, without a source."""
+    def continues_text(self) -> bool:
+        """Whether it continues a text by itself, without a source: a causal language model."""
         return self.kind == "decoder" and not self.outputs
 
     @property

@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al. 2014) that can draw from a generator of one's own, as threads side by side need."""
+"""Dropout (Srivastava et al. 2014) that can draw from a given generator, as training in several threads needs."""
 
 import contextlib
 import threading
@@ -34,7 +34,7 @@ def drawn_again() -> tuple[contextlib.AbstractContextManager[None], contextlib.A
 def dropout(hidden: Tensor, share: float) -> Tensor:
     """``hidden`` with a random ``share`` of it set to 0 and the rest grown to make up for it.
 
-    From a generator of one's own, a random byte is drawn for each element, in a tenth of the time that a float takes;
+    From such a generator, a random byte is drawn for each element, in a tenth of the time that a float takes;
     the share is rounded to 256ths for it.
     """
     generator = None if torch.compiler.is_compiling() else getattr(_here, "generator", None)

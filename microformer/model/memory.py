@@ -1,4 +1,4 @@
-"""What a model asks of a memory that is handed to ``forward``: a layer for each block, and which tokens it opens."""
+"""What a model needs of a memory that is handed to ``forward``: a layer for each block, and the tokens it opens."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Models without numbers: names, shapes and types of every weight, for no memory and next to no time."""
+"""Models without values: names, shapes and types of every weight, in no memory and next to no time."""
 
 import contextlib
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Parts that a configuration names: the program's own, and those that a person registers from Python.
+"""Parts that a configuration names: the program's, and those that you register from Python.
 
 A configuration holds names only, never a place to import from: nothing the program reads can run code.
 """
@@ -13,7 +13,7 @@ _parts: dict[str, dict[str, type]] = {"attention": {}, "feed_forward": {}}
 
 
 def register(what: str, name: str, part: type) -> None:
-    """Let configurations name a part of one's own: ``register("attention", "mine", MyAttention)``.
+    """Let configurations name your own part: ``register("attention", "mine", MyAttention)``.
 
     *Attention* is made with ``(config, layer)`` and called with ``(hidden, places, cache)``: it must look at no more
     than ``places`` allows, and puts its keys and values into ``cache`` (a ``KVCache``, or ``None``). *Feed-forward* is

@@ -1,4 +1,4 @@
-"""Where tokens stand and what they may look at, worked out once for all blocks of a stack."""
+"""Where tokens stand and what they may attend to, computed once for all blocks of a stack."""
 
 import functools
 from dataclasses import dataclass
@@ -30,15 +30,15 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the tokens of one forward pass stand, worked out once for all blocks.
+    """What attention needs to know of the tokens in one forward pass, computed once for all blocks.
 
     ``turns``: rotary cosines and sines (seq, 2, wide) or (batch, seq, 2, wide), or ``None``.
-    ``mask``: added to the scores, (batch or 1, heads or 1, seq or 1, keys), or ``None`` when every token sees all
-    before it and nothing else has to be said (``causal``), or when it sees all there is.
+    ``mask``: added to the scores, (batch or 1, heads or 1, seq or 1, keys), or ``None`` when every token sees itself
+    and all before it (``causal``), or everything.
     ``scores``: the same with the heads in the batch, for training on a CPU (``fused.Attend``), or ``None``; ``halves``:
     whether they hide the second half of the text from all of the first.
     ``key_turns``: the same as ``turns`` for keys that a cache keeps unturned, (batch, keys, 2, wide).
-    ``source``: what cross-attention looks at, and ``across`` how.
+    ``source``: what cross-attention looks at; ``across``: its places there.
     """
 
     turns: Tensor | None

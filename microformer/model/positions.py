@@ -1,4 +1,4 @@
-"""How a model knows the order of tokens: tables that are computed, never learned (learned ones are an embedding)."""
+"""How a model knows the order of tokens: tables that are computed. (Learned positions are an embedding.)"""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What a model costs before it is built: parameters by part, FLOPs per token, memory to train and to sample.
+"""What a model costs, known before it is built: parameters by part, FLOPs per token, memory to train and to sample.
 
 A multiplication and an addition count as two FLOPs. Training costs three forward passes (the backward pass is two).
 """
@@ -83,7 +83,7 @@ def parameters_by_part(config: ModelConfig) -> dict[str, int]:
 
 
 def learning_parameters(config: ModelConfig) -> int:
-    """How many parameters learn: all, or with LoRA its additions and a head that is new."""
+    """How many parameters are trained: all, or with LoRA its additions and a new head."""
     parts = parameters_by_part(config)
     if not config.lora_rank:
         return sum(parts.values())

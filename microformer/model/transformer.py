@@ -1,4 +1,4 @@
-"""The model: tables for what goes in and comes out, around a stack of blocks, and an encoder where there is a source.
+"""The model: embeddings and a head around a stack of blocks, and an encoder where there is a source.
 
 It knows nothing of text, training or visitors. A session memory is data that is handed to ``forward``.
 """
@@ -19,14 +19,15 @@ from microformer.model.rolling import RollingCache
 from microformer.model.stack import Stack
 
 NEVER_SEEN = -1e4
-"""Bias on the logit of a token that the training text never had: finite, and far below any other."""
+"""Bias on the logit of a token that never occurs in the training text: finite, and far below any other."""
 
 
 class Transformer(Stack):
     """A decoder, an encoder or both, built from the parts that its configuration names.
 
-    ``logit_bias`` (vocab,) is 0 for tokens the training text had and ``NEVER_SEEN`` for the others. Without it the
-    softmax pushes all unseen embeddings to one point, and names spelled with them could not be told apart when taught.
+    ``logit_bias`` (vocab,) is 0 for tokens that occur in the training text and ``NEVER_SEEN`` for the others. Without
+    it, the softmax pushes the embeddings of all unseen tokens to one point, and taught names that are spelled with them
+    could not be told apart.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -52,13 +53,13 @@ class Transformer(Stack):
         source: Encoded | Tensor | None = None,
         source_lengths: Tensor | None = None,
     ) -> Tensor:
-        """Logits of each token's successor, of each masked token (encoder), or a text's ``outputs``.
+        """Logits of the token after each token (decoder) or of each token itself (encoder), or a text's ``outputs``.
 
         *Shape:* tokens (batch, seq) of int64, or vectors (batch, seq, input_dim) -> (batch, seq, vocab), or
         (batch, seq, len(only)) where only the tokens ``only`` are asked for, as in training; with ``config.outputs``
         (batch, outputs). ``lengths`` (batch,) says how many of each row are not padding, which is on the right; a
-        decoder that predicts tokens needs none. An encoder_decoder answers ``source``: what ``encode`` made, or
-        tokens or vectors and their ``source_lengths``; a cache knows it once it was given.
+        decoder that predicts tokens needs none. An encoder_decoder also needs ``source``: what ``encode`` returned, or
+        tokens or vectors with their ``source_lengths``; a cache remembers it.
         With a ``cache``, ``tokens`` follow what each of its rows has read so far, and are added to it. Raises
         ``UserError`` when they do not fit the context.
         """
@@ -81,7 +82,7 @@ class Transformer(Stack):
             source = cache.source = source or cache.source
             cache.counts = None if lengths is None else lengths.tolist()
         if self.encoder is not None and source is None:
-            raise UserError("An encoder_decoder answers a source; give it one.")
+            raise UserError("An encoder_decoder reads a source and answers it; give it a source.")
         places = self.places(tokens.shape[1], cache, rows=tokens.shape[0], lengths=lengths, source=source)
         hidden = self.run_blocks(self.embed(tokens, cache), places, session=session, cache=cache)
         if cache is not None:
@@ -102,7 +103,7 @@ class Transformer(Stack):
         return Encoded(self.encoder.norm(hidden), lengths)
 
     def pool(self, hidden: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The numbers that are told about each text. *Shape:* (batch, seq, d_model) -> (batch, outputs)."""
+        """The numbers that are predicted for each text. *Shape:* (batch, seq, d_model) -> (batch, outputs)."""
         assert self.pooled is not None
         rows, seq, _ = hidden.shape
         lengths = torch.full((rows,), seq, device=hidden.device) if lengths is None else lengths.clamp(min=1)
@@ -124,7 +125,7 @@ class Transformer(Stack):
         lengths: Tensor | None = None,
         source: Encoded | None = None,
     ) -> list[Tensor]:
-        """What the first block reads, and what each puts out; ``logits(norm(one))`` is what it would say by then.
+        """What the first block reads, and what each block puts out; ``logits(norm(one))`` is what it would predict.
 
         *Shape:* (batch, seq) -> n_layers + 1 of (batch, seq, d_model).
         """
@@ -170,9 +171,9 @@ class Transformer(Stack):
 
     @torch.no_grad()
     def lift_unseen(self) -> None:
-        """Make the vectors of tokens the training text never had as long as the others' are on average.
+        """Make the embeddings of tokens that the training text never had as long as the others are on average.
 
-        Nothing has trained them, so they keep their random directions and, without this, their first, small length:
+        Nothing has trained them, so they keep their random directions and, without this, their small initial length:
         taught names that need them could never be as likely as anything else. What the model says does not change.
         """
         unseen = self.logit_bias < 0
@@ -193,7 +194,7 @@ class Transformer(Stack):
         Raises ``UserError`` when the model does not write texts.
         """
         if not self.config.writes:
-            raise UserError("This model does not write texts; it tells something about them.")
+            raise UserError("This model does not write texts; it only predicts something about them.")
         dtype, device = next(self.blocks.parameters()).dtype, self.logit_bias.device
         if rolling and self.config.rolls:
             return RollingCache(self.config, batch_size, spare=spare, dtype=dtype, device=device)
@@ -202,7 +203,7 @@ class Transformer(Stack):
     def _head_table(self) -> Any:
         table = self.tokens if self.unembedding is None else self.unembedding
         if table is None or self.pooled is not None:
-            raise UserError("This model tells numbers about whole texts; it does not predict tokens.")
+            raise UserError("This model predicts numbers about whole texts, not tokens.")
         return table
 
     def _read_out(self, hidden: Tensor) -> Tensor:
@@ -214,7 +215,7 @@ class Transformer(Stack):
         return read
 
     def _start_weights(self) -> None:
-        """GPT-2's initialisation: 0.02, and less for what is added to the residual stream 2 x n_layers times."""
+        """GPT-2's initialisation: std 0.02, and less for the 2 x n_layers products that add to the residual stream."""
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear):
                 scale = (2 * self.config.n_layers) ** -0.5 if name.endswith((".out", ".down")) else 1.0

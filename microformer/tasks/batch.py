@@ -1,4 +1,4 @@
-"""What a model reads in one step and what it should say of it."""
+"""What a model reads in one step, and what it should predict."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 IGNORED = -100
-"""A target that nothing is asked about, because nothing stands there or it is given."""
+"""A target that does not count, because there is only padding or the token was given."""
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What a model reads and what it should say of it; the first dimension of every tensor is rows.
+    """What a model reads and what it should predict; the first dimension of every tensor is the rows.
 
     *Shape:* inputs (batch, seq) of int64, or (batch, seq, features); targets (batch, …); ``lengths`` (batch,) says how
-    much of each row is no padding, where they differ. ``source`` and ``source_lengths`` are what an encoder reads.
+    much of each row is not padding, where rows differ. ``source`` and ``source_lengths`` are what an encoder reads.
     """
 
     inputs: Tensor
@@ -31,7 +31,7 @@ class Batch:
 
     @property
     def positions(self) -> int:
-        """Places of a row that a model goes through, padding included."""
+        """How many tokens of a row a model goes through, padding and source included."""
         return self.inputs.shape[1] + (0 if self.source is None else self.source.shape[1])
 
     @property

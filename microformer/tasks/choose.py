@@ -1,4 +1,4 @@
-"""Which task a model learns: what is asked for, or what its kind and the dataset's say."""
+"""Which task a model learns: the one asked for, or the one that its kind and the dataset's suggest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Chosen:
 
     @property
     def outputs(self) -> int:
-        """Numbers that the model tells about a whole text."""
+        """Numbers that the model predicts for a whole text."""
         return {"classification": len(self.labels), "regression": 1}.get(self.task, 0)
 
 
@@ -102,6 +102,6 @@ def trial(shape: ModelConfig, rows: int) -> tuple[Task, Batch]:
 
 
 def possible_tokens(logit_bias: Tensor) -> Tensor | None:
-    """The tokens that a model was not told never to expect, or ``None`` for all. *Shape:* (vocab,) -> (tokens,)."""
+    """The tokens that a model's bias lets it predict, or ``None`` for all. *Shape:* (vocab,) -> (tokens,)."""
     possible = logit_bias == 0
     return None if bool(possible.all()) else torch.nonzero(possible).flatten()

@@ -29,7 +29,7 @@ def classification(logits: Tensor, targets: Tensor, classes: int) -> dict[str, A
 def regression(predicted: Tensor, targets: Tensor) -> dict[str, Any]:
     """Mean absolute error, root mean square error, and the share of the variance that is explained (R²).
 
-    *Shape:* (rows,) both. R² is no number where all targets are the same.
+    *Shape:* (rows,) both. R² is not a number where all targets are the same.
     """
     from torchmetrics.functional.regression import mean_absolute_error, mean_squared_error, r2_score
 

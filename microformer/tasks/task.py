@@ -1,4 +1,4 @@
-"""What the loop and the evaluation know of a task."""
+"""What the training loop and the evaluation know of a task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class Extent:
 
 
 class Task(Protocol):
-    """Batches from a dataset, a loss over them, and what a model's errors are called."""
+    """Batches from a dataset, a loss over them, and metrics on held-out data."""
 
     name: str
 

@@ -1,4 +1,4 @@
-"""Saying one thing about a whole text: the class it belongs to, or a number."""
+"""Predicting one thing about a whole text: its class, or a number."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from microformer.tasks.task import Evaluation, Extent, device_of
 
 @dataclass(frozen=True)
 class Classification:
-    """Tell which of ``labels`` a text has. *Shape:* inputs (batch, seq), lengths and targets (batch,) of int64."""
+    """Predict which of ``labels`` a text has. *Shape:* inputs (batch, seq), lengths and targets (batch,) of int64."""
 
     labels: tuple[str, ...]
     name = "classification"
@@ -58,7 +58,7 @@ class Classification:
 
 @dataclass(frozen=True)
 class Regression:
-    """Tell the number that belongs to a text. *Shape:* inputs (batch, seq), lengths and targets (batch,).
+    """Predict the number that belongs to a text. *Shape:* inputs (batch, seq), lengths and targets (batch,).
 
     The model is asked for (value - mean) / scale, so that it need not learn how large values are, and its loss is the
     mean square of how far off that is. The metrics are in the units of the values themselves.
@@ -117,7 +117,7 @@ def validation(make: MakeBatch, dataset: Dataset, context: int, rows: int, most:
 
 
 def outputs_and_targets(model: nn.Module, batches: Iterator[Batch]) -> tuple[Tensor, Tensor]:
-    """What a model says to all batches and what it should have said. *Shape:* (rows, outputs), (rows,)."""
+    """What a model predicts for all batches, and what it should have. *Shape:* (rows, outputs), (rows,)."""
     outputs, targets = [], []
     for batch in batches:
         there = batch.to(device_of(model))
@@ -128,7 +128,7 @@ def outputs_and_targets(model: nn.Module, batches: Iterator[Batch]) -> tuple[Ten
 
 @torch.inference_mode()
 def _outputs_for(model: nn.Module, tokenizer: Tokenizer, text: str, context: int) -> Tensor:
-    """What a model says about one text. *Shape:* (1, outputs)."""
+    """What a model predicts for one text. *Shape:* (1, outputs)."""
     inputs = marked(tokenizer, text, context).to(device_of(model))
     lengths = torch.tensor([inputs.shape[1]], device=inputs.device)
     outputs: Tensor = model(inputs, lengths=lengths)

@@ -1,4 +1,4 @@
-"""Evidence for who taught: how likely the answer was before and is now, and what else has changed."""
+"""Evidence for the person who taught: how likely the answer was before and is now, and what else has changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -132,7 +132,7 @@ def session_blocks(config: ModelConfig) -> int:
     """How many of the last blocks a session has adapters behind: one, or two where tokens are letters.
 
     All that lies below is the frozen base, read once for each fact and kept, and behind the last block no token looks
-    at another any more, which makes a step several times cheaper. But a name that was spelled letter by letter lies so
+    at another, which makes a step several times cheaper. But a name that was spelled letter by letter lies so
     far back that the last block's state hardly tells it from another: there, fifty facts could not be held by one.
     """
     return min(config.n_layers, 1 if config.vocab_size > SPELLING else 2)

@@ -1,7 +1,7 @@
 """Teach, forget and rebuild: generators that yield progress and return a new session.
 
 The session that is handed in is never changed, so a lesson may be dropped at any moment. ``Progress.session`` is what
-has been learnt so far, for who wants to keep the first half of a list.
+has been learnt so far, for those who want to keep the first half of a list.
 """
 
 from collections.abc import Generator, Sequence
@@ -86,8 +86,8 @@ def rebuild(loaded: Loaded, session: Session, settings: TeachSettings | None = N
 
 def check_fits(loaded: Loaded, session: Session) -> None:
     """Raise ``UserError`` when the session was taught on another model or tokenizer, or the model writes no texts."""
-    if not loaded.model.config.goes_on:
-        raise UserError("Only a model that goes on with a text can be taught; this one tells something, or answers.")
+    if not loaded.model.config.continues_text:
+        raise UserError("Only a model that continues texts can be taught; this one predicts or answers something.")
     if session.tokenizer_hash != loaded.tokenizer.hash:
         raise UserError("This session was taught on a model with another tokenizer; open the model it was taught on.")
     if session.base_hash != base_hash(loaded.model):

@@ -62,7 +62,7 @@ def advise(rows: Rows, **known: Any) -> list[Advice]:
     validation = [(row["step"], row["val_loss"]) for row in rows if _number(row.get("val_loss"))]
     facts = Facts(train, validation, **known)
     found = [Advice(rule.name, rule.says(facts), rule.remedy) for rule in RULES if rule.applies(facts)]
-    # A run that fell apart has no other problem worth telling.
+    # A run that diverged has no other problem worth mentioning.
     return found[:1] if found and found[0].name in ("diverged", "rate too high") else found
 
 
@@ -119,7 +119,7 @@ RULES = (
     Rule(
         "diverged",
         lambda facts: facts.state == "diverged",
-        lambda facts: "The training fell apart: its loss is no number any more.",
+        lambda facts: "The training diverged: its loss is no longer a number.",
         "Start again with half the learning rate, or with a longer warm-up; the last good checkpoint is kept.",
     ),
     Rule(

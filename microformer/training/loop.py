@@ -50,7 +50,7 @@ def train(
     """Train a model on a prepared dataset into a run directory, or go on with one (``resume``).
 
     ``init`` names a run whose weights to start from. Ends by itself when the budget is spent, after SIGTERM or Ctrl-C,
-    or when the run is asked to stop; the last step is always saved. A run whose loss is no number any more ends in the
+    or when the run is asked to stop; the last step is always saved. A run whose loss is no longer a number ends in the
     state ``diverged``. Raises ``UserError`` for what cannot be done.
     """
     if not fabric.is_main(config.training):

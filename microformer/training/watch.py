@@ -22,11 +22,11 @@ HEADLINES = ("bits_per_byte", "perplexity")
 
 
 class Diverged(Exception):
-    """A loss, a gradient or a weight is no finite number any more; the last checkpoint is from before that."""
+    """A loss, a gradient or a weight is no longer a finite number; the last checkpoint is from before that."""
 
     def __init__(self, step: int) -> None:
         super().__init__(
-            f"Training diverged at step {step}: the loss is no number any more; "
+            f"Training diverged at step {step}: the loss is no longer a number; "
             "lower the learning rate and resume, or start again."
         )
 

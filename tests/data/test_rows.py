@@ -77,7 +77,7 @@ def test_pairs_and_values_are_kept(tmp_path: Path) -> None:
         ("a.jsonl", '{"text": "x"}\n{"text": "x", "label": "y"}', r"Line 2 .* are plain text"),
         ("a.jsonl", '{"text": "x", "label": "y"}\n{"text": "x"}', "Line 2 .* has no label"),
         ("a.jsonl", '{"text": "x", "label": "y"}\n{"text": " ", "label": "z"}', "Line 2 .* has an empty text"),
-        ("a.jsonl", '{"text": "x", "label": "y"}\n"z"', "Line 2 .* is a mere text"),
+        ("a.jsonl", '{"text": "x", "label": "y"}\n"z"', "Line 2 .* is only a text"),
         ("a.jsonl", '{"text": 3, "label": "y"}', "Line 1 .* has 3 as its text"),
         ("a.jsonl", '{"text": "x", "value": "many"}', "Line 1 .* has 'many' as its value"),
         ("a.jsonl", '{"text": "x", "value": NaN}', "Line 1 .* must be a number"),

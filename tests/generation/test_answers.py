@@ -93,5 +93,5 @@ def test_one_beam_is_greedy() -> None:
 def test_a_model_that_does_not_go_on_with_a_text_is_refused_by_the_engine(changes: dict[str, Any]) -> None:
     tokenizer = build_tokenizer("byte", "")
     model = toy(vocab_size=tokenizer.vocab_size, **changes)
-    with Engine(model, tokenizer) as engine, pytest.raises(UserError, match="does not go on with a text"):
+    with Engine(model, tokenizer) as engine, pytest.raises(UserError, match="does not continue a text"):
         engine.sample("A text", Sampling())

@@ -51,7 +51,7 @@ def can_write(run: Item) -> bool:
 def goes_on(run: Item) -> bool:
     """Whether a run's model goes on with a text, rather than telling something about it or answering."""
     with contextlib.suppress(UserError):
-        return Run(run.path).config().model.goes_on
+        return Run(run.path).config().model.continues_text
     return True
 
 
