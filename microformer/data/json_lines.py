@@ -23,7 +23,7 @@ class JSONLinesDataset(Dataset[dict[str, str | float]]):
             raise UserError(
                 f"{', '.join(path.name for path in files)} holds plain text without labels, values or targets."
             )
-        self.rows = list(read_rows(files, self.kind, None, lambda done: None))
+        self.rows = list(read_rows(files, self.kind))
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -1,6 +1,6 @@
 """How well counting alone predicts a text: an interpolated n-gram model (Witten and Bell 1991).
 
-It is no baseline that a model is to beat, but tells in a second how hard a text is to learn.
+It is not a baseline that a model is to beat; it tells in a second how hard a text is to learn.
 """
 
 import numpy as np
@@ -11,23 +11,26 @@ SLICES = 100
 
 
 def ngram_loss(train: np.ndarray, val: np.ndarray, vocab_size: int, order: int = ORDER) -> float:
-    """Nats per token of ``val``, each predicted from up to ``order`` before it, by what followed those in ``train``.
+    """Nats per token of ``val``, each predicted from the ``order`` before it or fewer, as in ``train``.
 
     Of longer texts it reads a part, in ``SLICES`` spread over all of it. *Shape:* (tokens,) of integers each.
     """
     train, val = spread(train, TRAIN_TOKENS), spread(val, VAL_TOKENS)
     order = min(order, len(val) - 1)
-    likely = np.full(len(val) - order, 1.0 / vocab_size)
+    predicted = len(val) - order
+    probability = np.full(predicted, 1.0 / vocab_size)
     for length in range(order + 1):
-        pairs, contexts = _codes(train, length + 1), _codes(train[:-1], length)
-        known, first, seen = np.unique(pairs, return_index=True, return_counts=True)
-        places, times = np.unique(contexts, return_counts=True)
-        follow = np.bincount(np.searchsorted(places, contexts[first]), minlength=len(places))
-        asked = _codes(val, length + 1)[-len(likely) :], _codes(val[:-1], length)[-len(likely) :]
-        together, before = _look_up(known, seen, asked[0]), _look_up(places, times, asked[1])
-        kinds = _look_up(places, follow, asked[1])
-        likely = np.where(before > 0, (together + kinds * likely) / np.maximum(before + kinds, 1), likely)
-    return float(-np.log(likely).mean())
+        ngrams, contexts = _codes(train, length + 1), _codes(train[:-1], length)
+        known, first, count = np.unique(ngrams, return_index=True, return_counts=True)
+        known_contexts, context_count = np.unique(contexts, return_counts=True)
+        # How many different tokens follow each context: the weight of the shorter contexts.
+        followers = np.bincount(np.searchsorted(known_contexts, contexts[first]), minlength=len(known_contexts))
+        ngram, context = _codes(val, length + 1)[-predicted:], _codes(val[:-1], length)[-predicted:]
+        seen, before = _look_up(known, count, ngram), _look_up(known_contexts, context_count, context)
+        kinds = _look_up(known_contexts, followers, context)
+        mixed = (seen + kinds * probability) / np.maximum(before + kinds, 1)
+        probability = np.where(before > 0, mixed, probability)
+    return float(-np.log(probability).mean())
 
 
 def spread(tokens: np.ndarray, most: int, slices: int = SLICES) -> np.ndarray:

@@ -54,20 +54,20 @@ def prepare(
     ``hub:NAME`` (its first ``limit`` bytes), or paths of ``.txt``, ``.md``, ``.jsonl`` and ``.csv`` files.
     ``tokenizer``: ``char``, ``byte``, ``bpe``, ``wordpiece``, or the path of a tokenizer file or of a dataset or run
     directory. ``val``: what to validate on instead of the last tenth of a text, or every tenth row.
-    ``progress(fraction, text)`` may raise to cancel. An ``out`` that is a dataset already is replaced. ``clock`` gives
-    seconds since 1970. Raises ``UserError`` for everything a user can cause.
+    ``progress(fraction, text)`` is called on the way, and may raise to cancel. An ``out`` that is a dataset already is
+    replaced. ``clock`` gives seconds since 1970. Raises ``UserError`` for everything a user can cause.
     """
-    out, told = Path(out), progress or (lambda fraction, text: None)
+    out, report = Path(out), progress or (lambda fraction, text: None)
     _check_out(out)
     given = _given_tokenizer(tokenizer, vocab_size)
     asked = {"seed": seed, "size": parse_size(size), "limit": None if limit is None else parse_size(limit)}
     kind = kind_of_source(source)
     with directory_written_whole(out) as directory:
-        rows = _read_rows(source, kind, val, directory, asked, told) if kind != "text" else None
-        spools = rows.spools if rows else _read_text(source, val, directory, asked, told)
-        made = given or _make_tokenizer(tokenizer, spools, vocab_size, told)
+        rows = _read_rows(source, kind, val, directory, asked, report) if kind != "text" else None
+        spools = rows.spools if rows else _read_text(source, val, directory, asked, report)
+        made = given or _make_tokenizer(tokenizer, spools, vocab_size, report)
         made.save(directory / "tokenizer.json")
-        counted = _write_splits(directory, made, spools[0], spools[1], told)
+        counted = _write_splits(directory, made, spools[0], spools[1], report)
         if rows is not None:
             counted = _with_answers(counted, rows, directory, made)
         info = DatasetInfo(
@@ -81,7 +81,7 @@ def prepare(
         info.write(directory)
         for spool in set(spools):
             spool.path.unlink()
-    told(1.0, "Done")
+    report(1.0, "Done")
     return info
 
 
@@ -99,13 +99,13 @@ def _origin(source: Source, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_text(
-    source: Source, val: Source | None, directory: Path, asked: dict[str, Any], told: Progress
+    source: Source, val: Source | None, directory: Path, asked: dict[str, Any], report: Progress
 ) -> list[Spool]:
     """The text and the validation text: the same spool twice where one is a part of the other."""
-    text = _spool(source, directory / "text", asked, lambda done: told(0.4 * done, "Reading text"))
+    text = _spool(source, directory / "text", asked, lambda done: report(0.4 * done, "Reading text"))
     if val is None:
         return [text, text]
-    return [text, _spool(val, directory / "val_text", asked, lambda done: told(0.4, "Reading validation text"))]
+    return [text, _spool(val, directory / "val_text", asked, lambda done: report(0.4, "Reading validation text"))]
 
 
 def _spool(source: Source, path: Path, asked: dict[str, Any], progress: Callable[[float], None]) -> Spool:
@@ -116,12 +116,12 @@ def _spool(source: Source, path: Path, asked: dict[str, Any], progress: Callable
 
 
 def _read_rows(
-    source: Source, kind: str, val: Source | None, directory: Path, asked: dict[str, Any], told: Progress
+    source: Source, kind: str, val: Source | None, directory: Path, asked: dict[str, Any], report: Progress
 ) -> RowSpools:
     def rows_of(split: str) -> Iterator[Row]:
         return rows_of_source(source, split, val=val, **asked)
 
-    rows = RowSpools(kind, rows_of, directory, lambda done: told(0.4 * done, "Reading rows"))
+    rows = RowSpools(kind, rows_of, directory, lambda done: report(0.4 * done, "Reading rows"))
     _refuse_little(sum(spool.characters for spool in rows.spools), source)
     return rows
 
@@ -153,12 +153,12 @@ def _given_tokenizer(tokenizer: str, vocab_size: int | None) -> Tokenizer | None
     return load_tokenizer(find_tokenizer(tokenizer))
 
 
-def _make_tokenizer(kind: str, spools: list[Spool], vocab_size: int | None, told: Progress) -> Tokenizer:
+def _make_tokenizer(kind: str, spools: list[Spool], vocab_size: int | None, report: Progress) -> Tokenizer:
     def blocks() -> Iterator[str]:
         done = 0
         for spool in dict.fromkeys(spools):  # the same one twice where the validation text is a part of it
             for block in spool.sample(SAMPLE_BYTES if kind in LEARNED else spool.file_bytes):
-                told(0.4 + 0.1 * min(1.0, done / spool.file_bytes), "Making the tokenizer")
+                report(0.4 + 0.1 * min(1.0, done / spool.file_bytes), "Making the tokenizer")
                 yield block
                 done += len(block)
 
@@ -166,7 +166,7 @@ def _make_tokenizer(kind: str, spools: list[Spool], vocab_size: int | None, told
 
 
 def _write_splits(
-    directory: Path, tokenizer: Tokenizer, text: Spool, val_text: Spool, told: Progress
+    directory: Path, tokenizer: Tokenizer, text: Spool, val_text: Spool, report: Progress
 ) -> dict[str, Any]:
     """Write ``train.npy`` and ``val.npy``, and count what is in them.
 
@@ -175,9 +175,9 @@ def _write_splits(
     train_end, val_start = text.file_bytes, 0
     if val_text is text:
         train_end = val_start = text.cut(1 - VAL_FRACTION)
-    _encode(tokenizer, text, 0, train_end, directory / "train.npy", lambda done: told(0.5 + 0.35 * done, "Encoding"))
+    _encode(tokenizer, text, 0, train_end, directory / "train.npy", lambda done: report(0.5 + 0.35 * done, "Encoding"))
     _encode(tokenizer, val_text, val_start, val_text.file_bytes, directory / "val.npy", lambda done: None)
-    told(0.85, "Counting tokens")
+    report(0.85, "Counting tokens")
     counted = _describe_text({text, val_text}, val_text, val_start) | describe_tokens(directory, tokenizer)
     return counted | {"characters_per_token": counted["characters"] / counted["tokens"]}
 

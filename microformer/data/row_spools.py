@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from microformer.data.reading import Piece
-from microformer.data.rows import ANSWERS, STARTS
+from microformer.data.rows import ANSWERS, OFFSETS
 from microformer.data.spool import Spool
 from microformer.data.tables import Row
 from microformer.data.tokenizers.base import END_ID
@@ -80,14 +80,14 @@ class RowSpools:
         labels = sorted(self._counts("train")) if self.kind == "labelled" else []
         number = {label: index for index, label in enumerate(labels)}
         for split in self.texts:
-            write_starts(directory, split)
+            _write_offsets(directory, split)
             if self.kind == "paired":
-                write_starts(directory, f"{split}.targets")
+                _write_offsets(directory, f"{split}.targets")
             elif self.kind == "labelled":
                 np.save(directory / f"{split}.labels.npy", np.array([number[one] for one in self.answers[split]]))
             else:
                 np.save(directory / f"{split}.targets.npy", np.array(self.answers[split], np.float64))
-        names = [f"{split}.{part}" for split in self.texts for part in (STARTS, ANSWERS[self.kind])]
+        names = [f"{split}.{part}" for split in self.texts for part in (OFFSETS, ANSWERS[self.kind])]
         return {
             "kind": self.kind,
             "labels": labels,
@@ -113,7 +113,7 @@ class RowSpools:
         return f"The label {single[0]!r}{more} has a single example to learn from; give more, or leave it out."
 
 
-def write_starts(directory: Path, name: str) -> None:
+def _write_offsets(directory: Path, name: str) -> None:
     """Where each row begins in ``NAME.npy``, and where the last one ends, as ``NAME.offsets.npy``."""
     tokens = np.load(directory / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-    np.save(directory / f"{name}.{STARTS}", np.concatenate([[0], np.flatnonzero(tokens == END_ID) + 1]))
+    np.save(directory / f"{name}.{OFFSETS}", np.concatenate([[0], np.flatnonzero(tokens == END_ID) + 1]))

@@ -11,41 +11,44 @@ from torch import Tensor
 
 from microformer.errors import UserError
 
-STARTS = "offsets.npy"
+OFFSETS = "offsets.npy"
 ANSWERS = {"labelled": "labels.npy", "valued": "targets.npy", "paired": "targets.npy"}
 """Where the answers of each kind of dataset lie: ``train.labels.npy``, say."""
 POOL_BATCHES = 50
-"""So many batches are sorted by length together, so that rows of like length share a batch."""
+"""How many batches are sorted by length together, so that rows of like length share a batch."""
 PADDED_TO = 8
 """Padded lengths are multiples of this: few shapes, and ones that processors like."""
 
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Rows of tokens one after the other, each with the mark of its end. ``starts`` (rows + 1,)."""
+    """Rows of tokens one after the other, each ending with ``<|endoftext|>``; row i is from ``offsets[i]`` to the next.
+
+    *Shape:* tokens (tokens,), offsets (rows + 1,).
+    """
 
     tokens: np.ndarray
-    starts: np.ndarray
+    offsets: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.starts) - 1
+        return len(self.offsets) - 1
 
     @functools.cached_property
     def lengths(self) -> np.ndarray:
         """Tokens of each row, its end included. *Shape:* (rows,)."""
-        return np.diff(self.starts)
+        return np.diff(self.offsets)
 
     def padded(self, rows: np.ndarray, longest: int, end: int) -> tuple[Tensor, Tensor]:
         """Some rows, each with an ``end`` before and after it, and their lengths.
 
-        *Shape:* (rows, seq) of int64, (rows,). What is longer than ``longest`` loses tokens before its last mark.
-        Behind a row stands ``end``, too, which nobody is to look at.
+        *Shape:* (rows, seq) of int64, (rows,). A row longer than ``longest`` loses tokens before its last ``end``. The
+        padding is ``end``, too.
         """
         lengths = np.minimum(self.lengths[rows] + 1, longest)
         seq = min(-(-int(lengths.max()) // PADDED_TO) * PADDED_TO, longest)
         places = np.arange(seq)
         inside = (places > 0) & (places < lengths[:, None] - 1)  # (B, T)
-        found = self.tokens[np.where(inside, self.starts[rows][:, None] + places - 1, 0)]
+        found = self.tokens[np.where(inside, self.offsets[rows][:, None] + places - 1, 0)]
         return torch.from_numpy(np.where(inside, found, end).astype(np.int64)), torch.from_numpy(lengths)
 
 
@@ -106,7 +109,7 @@ def open_rows(directory: Path, split: str, kind: str) -> Rows:
     texts = _texts(directory, split)
     if kind == "paired":
         targets = _texts(directory, f"{split}.targets")
-        _check(len(targets) == len(texts), directory / f"{split}.targets.{STARTS}")
+        _check(len(targets) == len(texts), directory / f"{split}.targets.{OFFSETS}")
         return Rows(texts, targets=targets)
     path = directory / f"{split}.{ANSWERS[kind]}"
     answers = load_array(path)
@@ -115,12 +118,12 @@ def open_rows(directory: Path, split: str, kind: str) -> Rows:
 
 
 def _texts(directory: Path, name: str) -> Texts:
-    tokens, starts = load_array(directory / f"{name}.npy"), load_array(directory / f"{name}.{STARTS}")
+    tokens, offsets = load_array(directory / f"{name}.npy"), load_array(directory / f"{name}.{OFFSETS}")
     _check(tokens.ndim == 1 and tokens.dtype in (np.uint16, np.uint32), directory / f"{name}.npy")
-    good = starts.ndim == 1 and starts.dtype.kind == "i" and len(starts) > 1 and starts[0] == 0
-    good = good and starts[-1] == len(tokens) and bool((np.diff(starts) > 0).all())
-    _check(good, directory / f"{name}.{STARTS}")
-    return Texts(tokens, np.asarray(starts))
+    good = offsets.ndim == 1 and offsets.dtype.kind == "i" and len(offsets) > 1 and offsets[0] == 0
+    good = good and offsets[-1] == len(tokens) and bool((np.diff(offsets) > 0).all())
+    _check(good, directory / f"{name}.{OFFSETS}")
+    return Texts(tokens, np.asarray(offsets))
 
 
 def load_array(path: Path) -> np.ndarray:

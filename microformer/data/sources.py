@@ -32,15 +32,16 @@ Source = str | Path | Sequence[str | Path]
 def read_source(
     source: Source,
     *,
-    seed: int = 1,
-    size: int = 5_000_000,
-    limit: int | None = None,
+    seed: int,
+    size: int,
+    limit: int | None,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> Iterator[Piece]:
     """The documents of a source, in pieces, with ``\\n`` line ends and without NUL.
 
     ``source`` is ``tales`` (``size`` bytes of stories from ``seed``), ``hub:NAME``, or one or more paths. At most
-    about ``limit`` bytes are read from files and the Hub. Raises ``UserError``.
+    about ``limit`` bytes are read from files and the Hub. ``progress`` is called with the fraction done. Raises
+    ``UserError``.
     """
     paths = _paths(source)
     if len(paths) == 1 and paths[0] == "tales":
@@ -61,31 +62,24 @@ def kind_of_source(source: Source) -> str:
 
 
 def rows_of_source(
-    source: Source,
-    split: str,
-    *,
-    val: Source | None = None,
-    seed: int = 1,
-    size: int = 5_000_000,
-    limit: int | None = None,
-    progress: Callable[[float], None] = lambda fraction: None,
+    source: Source, split: str, *, val: Source | None, seed: int, size: int, limit: int | None
 ) -> Iterator[Row]:
     """The rows of ``train`` or ``val``: every tenth row of some files is for validation, or those of ``val``.
 
-    (Files are often sorted by what their rows say; the last tenth may lack a label.) The validation rows of Tiny
-    Tales are from a world of their own. Raises ``UserError``.
+    (Files are often sorted, so the last tenth may lack a label.) The validation rows of Tiny Tales come from a seed of
+    their own. Raises ``UserError``.
     """
     paths = _paths(source)
     if str(paths[0]).startswith("tales:"):
         tales = _tales_set(str(paths[0]))
-        return tales.rows(int(size * (0.9 if split == "train" else 0.1)), f"{split} {seed}", progress)
+        return tales.rows(int(size * (0.9 if split == "train" else 0.1)), f"{split} {seed}")
     kind = kind_of_source(source)
     if val is not None:
         if kind_of_source(val) != kind:
             raise UserError(f"{source_name(val)} holds {kind_of_source(val)} rows, but {source_name(source)} {kind}.")
         chosen = _paths(source if split == "train" else val)
-        return read_rows([Path(path) for path in chosen], kind, limit, progress)
-    rows = enumerate(read_rows([Path(path) for path in paths], kind, limit, progress), start=1)
+        return read_rows([Path(path) for path in chosen], kind, limit)
+    rows = enumerate(read_rows([Path(path) for path in paths], kind, limit), start=1)
     return (row for number, row in rows if (number % VAL_EVERY == 0) == (split == "val"))
 
 

@@ -6,7 +6,7 @@ Which of these a file holds is told by its keys, or by its columns.
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,20 +46,17 @@ def _kind_of_file(path: Path) -> str:
     return kind_of(row, where)
 
 
-def read_rows(paths: list[Path], kind: str, limit: int | None, progress: Callable[[float], None]) -> Iterator[Row]:
-    """The rows of some files in order, at most about ``limit`` bytes. ``progress`` is told the fraction done.
+def read_rows(paths: list[Path], kind: str, limit: int | None = None) -> Iterator[Row]:
+    """The rows of some files in order, at most about ``limit`` bytes.
 
     Raises ``UserError``, naming the line, for a row of another kind or one that lacks something.
     """
-    total = sum(size_of(path) for path in paths)
-    total = min(total, limit) if limit else total
     done = 0
     for path in paths:
         for where, plain in numbered_rows(path):
             row = _row(plain, kind, where)
             yield row
             done += len(row.text.encode("utf-8", "surrogatepass")) + len(str(row.answer))
-            progress(min(1.0, done / max(1, total)))
             if limit and done >= limit:
                 return
 

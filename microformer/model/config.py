@@ -83,10 +83,7 @@ class ModelConfig:
         choices=("mean", "first", "last"),
     )
     window: int | None = setting(
-        None,
-        "How many tokens back each token sees, itself included; empty means all of them.",
-        minimum=1,
-        maximum=65536,
+        None, "How many tokens back each token sees, itself included; empty means all.", minimum=1, maximum=65536
     )
     sinks: int = setting(
         0, "First tokens of a text that stay in sight when the window has moved past them.", minimum=0, maximum=1024

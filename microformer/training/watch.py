@@ -179,7 +179,7 @@ def said(job: Job, prompt: str) -> str:
 def first_row(job: Job) -> str:
     """The first text that the model is validated on."""
     texts = job.dataset.val_rows.texts
-    return job.dataset.tokenizer.decode(texts.tokens[: texts.starts[1]].tolist())
+    return job.dataset.tokenizer.decode(texts.tokens[: texts.offsets[1]].tolist())
 
 
 def first_words(job: Job, characters: int = 24) -> str:

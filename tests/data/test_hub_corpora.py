@@ -125,7 +125,7 @@ def _read(url: str, name: str, limit: int | None, home: Path) -> list[tuple[str,
     """The pieces of a corpus, read in a process of its own, because the libraries fix the Hub's address on import."""
     code = (
         "import json, sys; from microformer.data.sources import read_source;"
-        f"json.dump(list(read_source('hub:{name}', limit={limit})), sys.stdout)"
+        f"json.dump(list(read_source('hub:{name}', seed=1, size=1, limit={limit})), sys.stdout)"
     )
     environment = os.environ | {
         "HF_ENDPOINT": url,

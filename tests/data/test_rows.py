@@ -34,7 +34,7 @@ def opened(tmp_path: Path, rows: list[Any]) -> Dataset:
 
 def texts(dataset: Dataset, split: str) -> list[str]:
     rows = dataset.val_rows if split == "val" else dataset.train_rows
-    ends = rows.texts.starts
+    ends = rows.texts.offsets
     return [dataset.tokenizer.decode(rows.texts.tokens[a:b].tolist()) for a, b in itertools.pairwise(ends)]
 
 
@@ -63,7 +63,8 @@ def test_pairs_and_values_are_kept(tmp_path: Path) -> None:
     pairs = [{"source": f"what is {n} and {n}?", "target": f"it is {2 * n}"} for n in range(30)]
     rows = opened(tmp_path, pairs).train_rows
     assert rows.targets is not None and len(rows.targets) == len(rows) == 27
-    assert opened(tmp_path, pairs).tokenizer.decode(rows.targets.tokens[: rows.targets.starts[1]].tolist()) == "it is 0"
+    first = rows.targets.tokens[: rows.targets.offsets[1]].tolist()
+    assert opened(tmp_path, pairs).tokenizer.decode(first) == "it is 0"
     values = [{"text": f"this is the number {n}", "value": str(n / 2) if n % 3 else n / 2} for n in range(30)]
     found = opened(tmp_path, values).train_rows.values
     assert found is not None and found.tolist() == [n / 2 for n in range(30) if (n + 1) % 10]

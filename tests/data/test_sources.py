@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -6,6 +7,8 @@ from microformer.data.corpora import CORPORA
 from microformer.data.reading import Piece
 from microformer.data.sources import documents_of_blocks, documents_of_rows, parse_size, read_source, source_name
 from microformer.errors import UserError
+
+EVERYTHING: dict[str, Any] = {"seed": 1, "size": 1, "limit": None}
 
 
 @pytest.mark.parametrize(
@@ -25,14 +28,14 @@ def test_other_sizes_are_refused(text: str) -> None:
 @pytest.mark.parametrize("name", ["tinyshakespeare", "tinystories"])
 def test_without_a_network_a_public_corpus_names_the_way_out(name: str) -> None:
     with pytest.raises(UserError, match=f"hub:{name} could not be read .* --source tales"):
-        next(read_source(f"hub:{name}"))
+        next(read_source(f"hub:{name}", **EVERYTHING))
 
 
 def test_unknown_corpora_and_no_source_are_refused() -> None:
     with pytest.raises(UserError, match="hub:tinyshakespeare"):
-        next(read_source("hub:everything"))
+        next(read_source("hub:everything", **EVERYTHING))
     with pytest.raises(UserError, match="no source"):
-        read_source([])
+        read_source([], **EVERYTHING)
 
 
 def test_each_corpus_is_pinned_to_a_commit() -> None:

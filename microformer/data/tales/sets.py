@@ -26,14 +26,13 @@ class TalesSet:
     about: str
     stream: Callable[[str], Iterator[Row]]
 
-    def rows(self, size: int, seed: str, progress: Callable[[float], None]) -> Iterator[Row]:
+    def rows(self, size: int, seed: str) -> Iterator[Row]:
         """Rows of together about ``size`` bytes; another seed has other people, things and places."""
-        told = 0
+        made = 0
         for row in self.stream(seed):
             yield row
-            told += len(row.text)
-            progress(min(1.0, told / size))
-            if told >= size:
+            made += len(row.text)
+            if made >= size:
                 return
 
 
@@ -92,11 +91,11 @@ def count(seed: str) -> Iterator[Row]:
 
 def _things(telling: Telling) -> Iterator[Thing]:
     """Things of which no two are called the same."""
-    told: set[str] = set()
+    named: set[str] = set()
     while True:
         thing = telling.choose(telling.lexicon.things)
-        if thing.noun not in told:
-            told.add(thing.noun)
+        if thing.noun not in named:
+            named.add(thing.noun)
             yield thing
 
 
