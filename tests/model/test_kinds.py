@@ -152,7 +152,7 @@ def test_what_does_not_fit_together_is_refused_in_words(changes: dict[str, Any],
 
 
 def test_what_a_model_cannot_do_is_refused_in_words() -> None:
-    with pytest.raises(UserError, match="give it one"):
+    with pytest.raises(UserError, match="give it a source"):
         make_model(kind="encoder_decoder")(some_tokens())
     with pytest.raises(UserError, match="takes no source"):
         make_model()(some_tokens(), source=some_tokens())
