@@ -11,11 +11,12 @@ from microformer.generation.beam import beam_search
 from microformer.generation.complete import complete
 from microformer.generation.sampling import Sampling
 from microformer.generation.speculative import speculate
+from microformer.teaching.generators import finished
 from microformer.teaching.session import Session
 from microformer.teaching.settings import TeachSettings
 from microformer.teaching.teach import teach
 from tests.other_device import other_device
-from tests.teaching.small_models import FACTS, finished, make_loaded
+from tests.teaching.small_models import FACTS, make_loaded
 
 PROMPTS = ["The king", "A"]
 
