@@ -7,9 +7,9 @@ KINDS = {
     "regression": (("decoder", "encoder"), "valued"),
     "sequence_to_sequence": (("encoder_decoder",), "paired"),
 }
-"""The kinds of models that can learn a task, and the kind of rows it needs; any rows can be read as text."""
+"""The kinds of model that can learn a task, and the kind of rows it needs; any rows can be read as text."""
 
 
 def task_for(rows: str) -> str:
-    """What a dataset of this kind is for; plain text is to be gone on with."""
+    """The task that a dataset of this kind is for; of plain text, language modelling."""
     return next(task for task, (_, needed) in KINDS.items() if needed == rows)
