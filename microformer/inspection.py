@@ -27,7 +27,7 @@ class Reading:
 
     ``tokens`` are the labels of what it read. ``attention`` holds for each layer a tensor (heads, seq, seq) of what
     each token (row) takes from each (column); rows sum to 1. ``lens`` holds for the embedding and then for each layer
-    what would be said after the last token, likeliest first; it is empty where a model predicts no tokens.
+    what it would predict after the last token, likeliest first; it is empty where a model predicts no tokens.
     """
 
     tokens: list[str]
@@ -64,7 +64,7 @@ def lens(model: Transformer, hidden: list[Tensor], count: int) -> list[list[tupl
     """
     found = []
     for layer in hidden:
-        shares = model.logits(model.norm(layer[:1, -1])).float().softmax(-1)[0]
-        best = shares.topk(min(count, len(shares)))
+        probabilities = model.logits(model.norm(layer[:1, -1])).float().softmax(-1)[0]
+        best = probabilities.topk(min(count, len(probabilities)))
         found.append(list(zip(best.indices.tolist(), best.values.tolist(), strict=True)))
     return found

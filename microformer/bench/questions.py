@@ -92,15 +92,15 @@ def place_named(answer: str) -> str:
     return place if verb else first_line[:1].lower() + first_line[1:]
 
 
-def ask(model: Transformer, tokenizer: Tokenizer, told: Sequence[Story]) -> tuple[Row, ...]:
+def ask(model: Transformer, tokenizer: Tokenizer, chosen: Sequence[Story]) -> tuple[Row, ...]:
     """Answer every question of the stories, each right after its story, and count by moves."""
-    asked = [(story, question) for story in told for question in story.questions]
+    asked = [(story, question) for story in chosen for question in story.questions]
     answers = _say(model, tokenizer, [story.asking(question) for story, question in asked])
     counts: dict[int, list[int]] = {}
-    for (_, question), said in zip(asked, answers, strict=True):
+    for (_, question), answer_given in zip(asked, answers, strict=True):
         count = counts.setdefault(question.moves, [0, 0, 0])
         count[0] += 1
-        count[1] += is_right(said, question)
+        count[1] += is_right(answer_given, question)
         count[2] += question.last_mentioned == question.place
     return tuple(Row(moves, *count) for moves, count in sorted(counts.items()))
 
@@ -110,15 +110,15 @@ def _say(model: Transformer, tokenizer: Tokenizer, prompts: list[str]) -> list[s
     sampling = Sampling(max_tokens=ANSWER_TOKENS, temperature=0)
     if model.config.kind != "encoder_decoder":
         return [found.completion for found in complete(model, tokenizer, prompts, sampling)]
-    said: list[str] = []
+    answers: list[str] = []
     for first in range(0, len(prompts), TOGETHER):
         sources = [
             marked(tokenizer, prompt.rstrip("\n"), model.config.max_seq_len)[0].tolist()
             for prompt in prompts[first : first + TOGETHER]
         ]
         found = answer(model, read_sources(model, sources), sampling, end_id=tokenizer.end_id)
-        said += [tokenizer.decode(one.ids) for one in found]
-    return said
+        answers += [tokenizer.decode(one.ids) for one in found]
+    return answers
 
 
 def endings(model: Transformer, tokenizer: Tokenizer, samples: int, seed: int) -> int:
@@ -135,11 +135,11 @@ def questions(run: str, *, count: int = 200, samples: int = 50, seed: int = HELD
     """Measure a run, a checkpoint or ``starter`` on ``count`` held-out stories. Raises ``UserError``."""
     loaded = load(run)
     if loaded.model.config.kind == "encoder_decoder":
-        told = list(itertools.islice(puzzles(f"held out {seed}"), 5 * count))
-        return Report(rows=ask(loaded.model, loaded.tokenizer, told), written=0, ended=0)
-    told = list(itertools.islice(stories(seed), count))
+        chosen = list(itertools.islice(puzzles(f"held out {seed}"), 5 * count))
+        return Report(rows=ask(loaded.model, loaded.tokenizer, chosen), written=0, ended=0)
+    chosen = list(itertools.islice(stories(seed), count))
     return Report(
-        rows=ask(loaded.model, loaded.tokenizer, told),
+        rows=ask(loaded.model, loaded.tokenizer, chosen),
         written=samples,
         ended=endings(loaded.model, loaded.tokenizer, samples, seed % 2**31),
     )

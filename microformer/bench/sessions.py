@@ -27,13 +27,13 @@ def bench_sessions(loaded: Loaded, *, sessions: int = 30, facts: int = 10) -> di
     difference of their logits; ``kilobytes`` the largest session's file; ``switch_ms`` the median time to put another
     session's memory into a batch, ``open_ms`` to read it from its file.
     """
-    told = [facts100(seed).facts[:facts] for seed in range(1, sessions + 1)]
-    taught = [finished(teach(loaded, Session.blank(loaded), list(each))) for each in told]
+    facts_of_each = [facts100(seed).facts[:facts] for seed in range(1, sessions + 1)]
+    taught = [finished(teach(loaded, Session.blank(loaded), list(each))) for each in facts_of_each]
     memories = [session.memory for session in taught]
     same, apart = [], 0.0
     for number in range(facts):
-        prompts = [each[number].prompt for each in told]
-        lengths = [len(loaded.tokenizer.encode(each[number].completion)) + 1 for each in told]
+        prompts = [each[number].prompt for each in facts_of_each]
+        lengths = [len(loaded.tokenizer.encode(each[number].completion)) + 1 for each in facts_of_each]
         mixed = greedy(loaded, prompts, memories, lengths)
         alone = [
             greedy(loaded, [one], [memory], [most])[0]

@@ -54,5 +54,5 @@ def run(values: dict[str, Any]) -> None:
         )
     else:
         numbers = {name: value for name, value in found.to_dict().items() if isinstance(value, float)}
-        told = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in numbers.items())
-        output.result(f"{told} on {round(task.extent(dataset, 'val', loaded.model.config.max_seq_len).rows):,} rows")
+        metrics = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in numbers.items())
+        output.result(f"{metrics} on {round(task.extent(dataset, 'val', loaded.model.config.max_seq_len).rows):,} rows")

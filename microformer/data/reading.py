@@ -24,7 +24,7 @@ class Piece(NamedTuple):
 def read_files(paths: list[Path], limit: int | None, progress: Callable[[float], None]) -> Iterator[Piece]:
     """The documents of some files in order.
 
-    At most about ``limit`` bytes are read. ``progress`` is told the fraction done. Raises ``UserError``.
+    At most about ``limit`` bytes are read. ``progress`` is called with the fraction done. Raises ``UserError``.
     """
     total = sum(size_of(path) for path in paths)
     total = min(total, limit) if limit else total

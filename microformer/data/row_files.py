@@ -10,7 +10,7 @@ from microformer.data.text_files import MAX_LINE_CHARACTERS, TABLE_SUFFIXES, ope
 from microformer.errors import UserError
 
 COLUMNS = {"labelled": ("text", "label"), "valued": ("text", "value"), "paired": ("source", "target")}
-"""What the rows of each kind of dataset are made of: what is read, and what is to be said of it."""
+"""What the rows of each kind of dataset are made of: what is read, and what is to be predicted."""
 NAMES = {
     "text": "plain text",
     "labelled": "texts with labels",

@@ -13,7 +13,7 @@ from microformer.errors import UserError
 from microformer.generation.prompt import window_start
 from microformer.generation.sampling import Choice, Sampling, choose_each
 from microformer.generation.stops import Ended
-from microformer.generation.threads import threads_for, weights_of
+from microformer.generation.threads import threads_for, weight_count
 from microformer.model.cache import KVCache
 from microformer.model.transformer import Transformer
 
@@ -69,7 +69,7 @@ class Batch:
         self.model = model
         self.end_id = end_id
         self.context = model.config.max_seq_len
-        self.weights = weights_of(model)
+        self.weights = weight_count(model)
         self.rows: list[Row] = []
         self._device = model.logit_bias.device
         self._cache: KVCache | None = None

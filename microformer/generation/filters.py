@@ -58,8 +58,8 @@ def repetition_penalty(logits: Tensor, texts: Sequence[Sequence[int]], penalty: 
         return logits
     changed = logits.clone()
     for row, ids in zip(changed, texts, strict=True):
-        said = torch.tensor(sorted(set(ids)), dtype=torch.long, device=logits.device)
-        row[said] = torch.where(row[said] > 0, row[said] / penalty, row[said] * penalty)
+        present = torch.tensor(sorted(set(ids)), dtype=torch.long, device=logits.device)
+        row[present] = torch.where(row[present] > 0, row[present] / penalty, row[present] * penalty)
     return changed
 
 

@@ -15,7 +15,7 @@ from microformer.errors import UserError
 from microformer.generation import filters
 from microformer.generation.prompt import window_start
 from microformer.generation.sampling import Sampling, allowed
-from microformer.generation.threads import threads_for, weights_of
+from microformer.generation.threads import threads_for, weight_count
 from microformer.model.cache import KVCache
 from microformer.model.transformer import Transformer
 
@@ -46,11 +46,11 @@ def speculate(
         room = min(ahead, sampling.max_tokens - written - 1, checking.room(len(ids)))
         drafted, guesses = list[int](), list[Tensor]()
         for _ in range(room):
-            guesses.append(_chances(drafting.logits(ids + drafted, 1), [ids + drafted], sampling)[0])
+            guesses.append(_probabilities(drafting.logits(ids + drafted, 1), [ids + drafted], sampling)[0])
             drafted.append(_draw(guesses[-1], uniform()))
         logits = checking.logits(ids + drafted, room + 1)
-        chances = _chances(logits, [ids + drafted[:i] for i in range(room + 1)], sampling)
-        for token in _kept(drafted, guesses, chances, uniform):
+        checked = _probabilities(logits, [ids + drafted[:i] for i in range(room + 1)], sampling)
+        for token in _kept(drafted, guesses, checked, uniform):
             yield token
             written += 1
             if token == end_id:
@@ -60,21 +60,21 @@ def speculate(
         drafting.forget_behind(len(ids) - 1)
 
 
-def _kept(drafted: list[int], guesses: list[Tensor], chances: Tensor, uniform: Callable[[], float]) -> list[int]:
-    """The drafted tokens that the target agrees to, and one of its own behind them.
+def _kept(drafted: list[int], guesses: list[Tensor], checked: Tensor, uniform: Callable[[], float]) -> list[int]:
+    """The drafted tokens that the target accepts, and one of its own after them.
 
     Token x is kept with probability min(1, p(x) / q(x)); the first that is not is replaced by one drawn from what p
-    has more than q. *Shape:* guesses: (vocab,) each; chances (len(drafted) + 1, vocab).
+    has more than q. *Shape:* guesses (vocab,) each; checked (len(drafted) + 1, vocab).
     """
     for place, (token, guess) in enumerate(zip(drafted, guesses, strict=True)):
-        wanted = chances[place]
+        wanted = checked[place]
         if uniform() * float(guess[token]) >= float(wanted[token]):
             return [*drafted[:place], _draw((wanted - guess).clamp(min=0), uniform())]
-    return [*drafted, _draw(chances[-1], uniform())]
+    return [*drafted, _draw(checked[-1], uniform())]
 
 
-def _chances(logits: Tensor, texts: list[list[int]], sampling: Sampling) -> Tensor:
-    """With what probability each token is written; all of it on the likeliest one when greedy. (rows, vocab)."""
+def _probabilities(logits: Tensor, texts: list[list[int]], sampling: Sampling) -> Tensor:
+    """How probable each token is; when greedy, 1 for the likeliest. *Shape:* (rows, vocab) -> the same."""
     if not sampling.greedy:
         return allowed(logits, sampling, texts).double()
     logits = filters.repetition_penalty(logits.float(), texts, sampling.repetition_penalty)
@@ -93,7 +93,7 @@ class _Reader:
         self.model, self.session = model, session
         self.rolls = model.config.rolls and spare is not None
         self.context = model.config.max_seq_len
-        self.weights = weights_of(model)
+        self.weights = weight_count(model)
         self.start = 0
         self.cache: KVCache = model.new_cache(rolling=self.rolls, spare=spare or 0)
 

@@ -10,7 +10,7 @@ WORTH_SHARING = 4e8
 """Weights times tokens from which a second thread was measured to help; below, one is up to three times as fast."""
 
 
-def weights_of(model: nn.Module) -> int:
+def weight_count(model: nn.Module) -> int:
     """How many numbers a pass over the model reads, packed ones included."""
     return sum(tensor.numel() for tensor in [*model.parameters(), *model.buffers()])
 

@@ -1,4 +1,4 @@
-"""A cache that never fills: of a text without end it keeps the sliding window and the first tokens."""
+"""A cache that never fills: of an endless text it keeps the sliding window and the first tokens."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ class RollingCache(KVCache):
 
     Attention sinks as in StreamingLLM (arXiv:2309.17453): past the context, tokens are numbered by their places within
     what is kept, so that nothing is further away than it ever was in training. Keys are kept unturned for that.
-    Within the context the numbers are those of the text, and what is said is what it is without a cache.
+    Within the context the numbers are those of the text, and the logits are those without a cache.
 
     ``spare`` tokens beyond the window are kept, so that as many can be forgotten again.
     """

@@ -136,9 +136,9 @@ class FabricRuntime:
         return self.fabric.all_reduce(value, reduce_op="mean")  # type: ignore[return-value]
 
     def agree(self, seconds: float, asked: bool) -> tuple[float, bool]:
-        told = torch.tensor([seconds, float(asked)], dtype=torch.float64, device=self.device)
-        torch.distributed.broadcast(told, src=0)
-        return float(told[0]), bool(told[1])
+        shared = torch.tensor([seconds, float(asked)], dtype=torch.float64, device=self.device)
+        torch.distributed.broadcast(shared, src=0)
+        return float(shared[0]), bool(shared[1])
 
     def quick_model(self) -> Transformer:
         return self.model if self.own_optimizer is None else self.module

@@ -53,8 +53,8 @@ class MicroformerLitModule(lightning.LightningModule):
         self.task: Task = make_task(choose_task(config.task, shape, dataset), possible_tokens(self.model.logit_bias))
 
     def forward(self, *tensors: Tensor, **named: Tensor) -> Tensor:
-        said: Tensor = self.model(*tensors, **named)
-        return said
+        outputs: Tensor = self.model(*tensors, **named)
+        return outputs
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         del index

@@ -26,7 +26,7 @@ from microformer.training.setup import WINDOWED, Job, set_up
 from microformer.training.watch import Diverged, Judge, Metrics, gradient_by_layer, save, write_sample
 
 PLAIN = ("step", "tokens", "seconds", "loss", "val_loss", "lr", "grad_norm", "tokens_per_second")
-"""What each row tells; the rest is the task's."""
+"""Columns that every task has; the others are the task's metrics."""
 SAVE_SECONDS = 30.0
 """A running trainer saves at least this often."""
 
@@ -68,7 +68,7 @@ def train(
             state, message = "diverged", str(error)
         except BaseException as error:
             error = compiler_failed(error) or error
-            with contextlib.suppress(UserError, OSError):  # the disk may be full: that is then what is told
+            with contextlib.suppress(UserError, OSError):  # the disk may be full: then that error is the one to report
                 directory.write_status("failed", job.progress.step, str(error) or type(error).__name__)
             raise error
         finally:
@@ -123,7 +123,7 @@ def run_steps(
             row |= judged
             val_loss = judged["val_loss"]
             saving = saving or better or job.tired
-        tell(job, row, report, judged=judging)
+        record(job, row, report, judged=judging)
         if saving:
             save(job)
             save_due.done(progress.step, progress.seconds)
@@ -149,7 +149,7 @@ def rate_factor(job: Job, done: float) -> float:
     )
 
 
-def tell(job: Job, row: dict[str, Any], report: Callable[[str], None], *, judged: bool) -> None:
+def record(job: Job, row: dict[str, Any], report: Callable[[str], None], *, judged: bool) -> None:
     """Write a row where people and tools look for it; one with an evaluation (``judged``) with a sample beside it."""
     layers = {"grad_norm_by_layer": gradient_by_layer(job, row["grad_norm"])} if judged else {}
     job.run.append_metrics(row | layers)
@@ -181,9 +181,9 @@ def compiler_failed(error: BaseException) -> UserError | None:
     """What to tell when it was the compiler that failed: it needs a C++ compiler that suits it."""
     if not type(error).__module__.startswith(("torch._inductor", "torch._dynamo")):
         return None
-    told = UserError("compile is on, but this machine's compiler could not build the model; set compile to off.")
-    told.__cause__ = error
-    return told
+    sentence = UserError("compile is on, but this machine's compiler could not build the model; set compile to off.")
+    sentence.__cause__ = error
+    return sentence
 
 
 def describe(row: dict[str, Any], job: Job) -> str:

@@ -1,4 +1,4 @@
-"""What a trainer looks at while it works: rows of metrics, evaluations, samples, and checkpoints kept or let go."""
+"""What a trainer notes while it works: rows of metrics, evaluations, samples, and the checkpoints that are kept."""
 
 import math
 import shutil
@@ -18,7 +18,7 @@ EVALUATION_SHARE = 0.1
 """Evaluations during a run may cost this share of its time; the last one reads the whole validation text."""
 SAMPLE_TOKENS = 100
 HEADLINES = ("bits_per_byte", "perplexity")
-"""Metrics that a row has a place for, or that say no more than its loss."""
+"""Metrics that have a column of their own, or say no more than the loss."""
 
 
 class Diverged(Exception):
@@ -119,7 +119,7 @@ class Judge:
         return {"val_loss": found.loss, "bits_per_byte": found.bits_per_byte, **others}, better
 
     def reserve(self, pace: float) -> float:
-        """Seconds that the last evaluation will take in a run that does ``pace`` tokens a second in training.
+        """Seconds that the last evaluation will take in a run that trains on ``pace`` tokens a second.
 
         When that is more than a tenth of a budget in minutes, the last evaluation reads less.
         """
@@ -148,19 +148,19 @@ class Judge:
 
 
 def write_sample(job: Job) -> None:
-    """Show what the model makes of the same text as at every evaluation, with the same random numbers."""
+    """Write down what the model makes of a text: the same one at every evaluation, with the same random numbers."""
     if not job.runtime.main or job.runtime.own_optimizer is not None:
         return  # one text is enough, and a model that is split among devices cannot write by itself
-    prompt = job.training.sample_prompt or (first_row(job) if job.task.name not in WINDOWED else first_words(job))
+    prompt = job.training.sample_prompt or (first_words(job) if job.task.name in WINDOWED else first_row(job))
     if job.task.name == "masked_language_modelling":
         return  # it writes nothing
     with evaluating(job.model):
-        text = said(job, prompt) if job.task.name not in WINDOWED else written(job, prompt)
+        text = continuation(job, prompt) if job.task.name in WINDOWED else prediction(job, prompt)
     job.run.append_sample({"step": job.progress.step, "prompt": prompt, "text": text})
 
 
-def written(job: Job, prompt: str) -> str:
-    """How the model goes on from a prompt."""
+def continuation(job: Job, prompt: str) -> str:
+    """How the model continues a prompt."""
     from microformer.generation.complete import complete
     from microformer.generation.sampling import Sampling
 
@@ -169,8 +169,8 @@ def written(job: Job, prompt: str) -> str:
     return found.completion
 
 
-def said(job: Job, prompt: str) -> str:
-    """What the model tells about a text, or answers to it."""
+def prediction(job: Job, prompt: str) -> str:
+    """What the model predicts about a text, or answers to it, in words."""
     from microformer.generation.predict import in_words, predict
 
     return in_words(predict(job.model, job.dataset.tokenizer, job.task, prompt))
@@ -190,7 +190,7 @@ def first_words(job: Job, characters: int = 24) -> str:
 
 
 def save(job: Job) -> None:
-    """Write the checkpoint of this step, then let go of all but the last two and the best. Raises ``Diverged``."""
+    """Write the checkpoint of this step, then remove all but the last two and the best. Raises ``Diverged``."""
     if not bool(torch.stack(torch._foreach_norm(list(job.model.parameters()))).isfinite().all()):
         raise Diverged(job.progress.step)
     state = job.progress.to_dict() | {

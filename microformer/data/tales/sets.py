@@ -11,7 +11,7 @@ from microformer.data.tales.teller import Telling
 
 MOST_CARRIED, MOST_LEFT, MOST_MOVES = 6, 3, 3
 SHORT = 0.75
-"""Share of stories that are short."""
+"""Share of the stories that are short."""
 ELSEWHERE = 0.5
 """How often something happens at the end where none of the things is."""
 OTHER_MOOD = 0.6
