@@ -7,7 +7,6 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from typing import Any
 
-import pytest
 import torch
 from hypothesis import settings
 
@@ -19,14 +18,8 @@ settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
 
-@pytest.fixture
-def tiny_config() -> ModelConfig:
-    """Two layers, sixteen wide: big enough to have every part, small enough to be instant."""
-    return make_config()
-
-
 def make_config(**changes: Any) -> ModelConfig:
-    """The tiny configuration with some fields changed."""
+    """Two layers, sixteen wide, with some fields changed: big enough to have every part, small enough to be instant."""
     plain: dict[str, Any] = {
         "vocab_size": 64,
         "d_model": 16,

@@ -10,8 +10,10 @@ from microformer.errors import UserError
 from microformer.files import (
     append_json_line,
     directory_written_whole,
+    json_lines_of,
     read_json,
     read_json_lines,
+    read_text,
     read_yaml,
     write_json,
     write_text,
@@ -76,6 +78,11 @@ def test_lines_are_read_from_where_the_last_reading_ended_and_a_torn_one_waits(t
     with path.open("a") as file:
         file.write(" 3}\n")
     assert read_json_lines(path, place)[0] == [{"a": 3}]
+
+
+def test_every_line_of_a_list_is_numbered_and_one_that_is_not_json_has_no_value(tmp_path: Path) -> None:
+    (tmp_path / "list.jsonl").write_bytes(b'\xef\xbb\xbf{"a": 1}\n\n  \n{nonsense\n"b"')
+    assert list(json_lines_of(read_text(tmp_path / "list.jsonl"))) == [(1, {"a": 1}), (4, None), (5, "b")]
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, "9" * 5000])

@@ -1,3 +1,5 @@
+"""What the Inspect tab shows of a model is what the model does."""
+
 import pytest
 import torch
 

@@ -1,7 +1,7 @@
 """How the learning rate moves during a run: pure functions of how much of the run is done.
 
-``done`` is 0 at the start and 1 at the end, and may follow steps or the clock. Each function returns a factor between
-``floor`` and 1 that multiplies the learning rate.
+``done`` is 0 at the start and 1 at the end, and may follow steps or the clock. Each function returns a factor from 0 to
+1 that multiplies the learning rate; all but ``constant`` end at ``floor``.
 """
 
 import math

@@ -1,3 +1,5 @@
+"""Batches and windows are what the split holds, at the right places; what is damaged is refused."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""From text to a dataset: nothing is lost, everything is counted, and it is whole or not there."""
+
 import errno
 import json
 from pathlib import Path

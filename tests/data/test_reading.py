@@ -1,3 +1,5 @@
+"""Files as people have them become documents, or a sentence that names the line."""
+
 import json
 from pathlib import Path
 

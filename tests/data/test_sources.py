@@ -1,3 +1,5 @@
+"""Sources, their sizes and names; documents of public corpora, without a network."""
+
 from pathlib import Path
 from typing import Any
 

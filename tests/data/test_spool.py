@@ -1,3 +1,5 @@
+"""The text that waits to be encoded: cut, sampled and read in blocks, it is the same text."""
+
 from pathlib import Path
 
 import pytest

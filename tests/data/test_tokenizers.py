@@ -1,3 +1,5 @@
+"""Any text becomes tokens and comes back, by every tokenizer; what is no tokenizer is refused."""
+
 import json
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Dropout that draws from a generator of its own."""
+
 import pytest
 import torch
 

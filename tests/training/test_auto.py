@@ -1,3 +1,5 @@
+"""What auto chooses for a run, and how it says so."""
+
 import dataclasses
 import itertools
 from collections.abc import Callable

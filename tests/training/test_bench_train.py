@@ -1,3 +1,5 @@
+"""The benchmark of training runs on any text and compares models of like size."""
+
 import json
 from pathlib import Path
 

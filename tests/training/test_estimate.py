@@ -1,3 +1,5 @@
+"""What a run will cost: trials, what runs have shown, and memory."""
+
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path

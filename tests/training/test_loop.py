@@ -1,3 +1,5 @@
+"""Whole runs: budgets, checkpoints, and a resume that ends with the same bits."""
+
 import dataclasses
 import json
 import os

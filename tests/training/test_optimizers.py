@@ -1,3 +1,5 @@
+"""AdamW and Muon take PyTorch's steps, in lanes as in one thread, and go on from their state."""
+
 import pytest
 import torch
 from torch import nn

@@ -1,3 +1,5 @@
+"""Which number format a run gets."""
+
 import pytest
 import torch
 

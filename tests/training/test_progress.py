@@ -1,3 +1,5 @@
+"""Budgets, warm-up, and when something is due."""
+
 import pytest
 
 from microformer.training.config import TrainConfig

@@ -1,3 +1,5 @@
+"""What is proposed for some minutes on a text."""
+
 import dataclasses
 import itertools
 import json
