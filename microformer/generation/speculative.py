@@ -114,7 +114,7 @@ class _Reader:
         if self.rolls and self.cache.lengths[0]:
             start = self.start
         if start != self.start:
-            self.cache.reset()
+            self.cache.truncate(0)
             self.start = start
         unread = torch.tensor([ids[start + self.cache.lengths[0] :]], device=self.model.logit_bias.device)
         with threads_for(self.weights, unread.numel()):

@@ -68,11 +68,6 @@ class KVCache:
         starts = torch.tensor(self.lengths, device=device)
         return starts[:, None] + torch.arange(new, device=device)
 
-    def reset(self, row: int | None = None) -> None:
-        """Forget one row, or all of them."""
-        for each in range(self.batch_size) if row is None else [row]:
-            self.lengths[each] = 0
-
     def truncate(self, length: int) -> None:
         """Forget what follows the first ``length`` tokens of every row."""
         self.lengths = [min(kept, length) for kept in self.lengths]

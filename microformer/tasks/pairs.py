@@ -12,7 +12,7 @@ from microformer.model.transformer import Transformer
 from microformer.tasks.batch import IGNORED, Batch
 from microformer.tasks.language import perplexity, token_loss
 from microformer.tasks.task import Evaluation, Extent, device_of
-from microformer.tasks.whole_texts import rows_extent, validation
+from microformer.tasks.whole_texts import rows_extent, training_batch, validation
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +27,7 @@ class SequenceToSequence:
     name = "sequence_to_sequence"
 
     def batch(self, dataset: Dataset, rows: int, context: int, seed: int, step: int) -> Batch:
-        split = dataset.train_rows
-        return self._batch(split, split.drawn(rows, seed, step), context, dataset.tokenizer.end_id)
+        return training_batch(self._batch, dataset, rows, context, seed, step)
 
     def _batch(self, split: Rows, rows: np.ndarray, context: int, end: int) -> Batch:
         assert split.targets is not None

@@ -24,8 +24,7 @@ class Classification:
     name = "classification"
 
     def batch(self, dataset: Dataset, rows: int, context: int, seed: int, step: int) -> Batch:
-        split = dataset.train_rows
-        return self._batch(split, split.drawn(rows, seed, step), context, dataset.tokenizer.end_id)
+        return training_batch(self._batch, dataset, rows, context, seed, step)
 
     def _batch(self, split: Rows, rows: np.ndarray, context: int, end: int) -> Batch:
         assert split.labels is not None
@@ -69,8 +68,7 @@ class Regression:
     name = "regression"
 
     def batch(self, dataset: Dataset, rows: int, context: int, seed: int, step: int) -> Batch:
-        split = dataset.train_rows
-        return self._batch(split, split.drawn(rows, seed, step), context, dataset.tokenizer.end_id)
+        return training_batch(self._batch, dataset, rows, context, seed, step)
 
     def _batch(self, split: Rows, rows: np.ndarray, context: int, end: int) -> Batch:
         assert split.values is not None
@@ -108,6 +106,12 @@ def rows_extent(dataset: Dataset, split: str, context: int) -> Extent:
     """Rows of a split, and how much of a batch each takes on average, cut to the context."""
     rows = dataset.val_rows if split == "val" else dataset.train_rows
     return Extent(len(rows), float(np.minimum(rows.sizes, context if rows.targets is None else 2 * context).mean()))
+
+
+def training_batch(make: MakeBatch, dataset: Dataset, rows: int, context: int, seed: int, step: int) -> Batch:
+    """The batch of a training step, of the rows that ``Rows.drawn`` gives."""
+    split = dataset.train_rows
+    return make(split, split.drawn(rows, seed, step), context, dataset.tokenizer.end_id)
 
 
 def validation(make: MakeBatch, dataset: Dataset, context: int, rows: int, most: int | None) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""Any text becomes tokens and comes back, by every tokenizer; what is no tokenizer is refused."""
+"""Any text becomes tokens and comes back, by every tokenizer; what is not a tokenizer is refused."""
 
 import json
 from pathlib import Path

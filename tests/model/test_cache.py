@@ -16,18 +16,3 @@ def test_a_truncated_cache_goes_on_as_if_the_rest_had_not_been_read() -> None:
     cache.truncate(6)
     again = model(tokens[:, 6:8], cache=cache)
     torch.testing.assert_close(again, model(tokens)[:, 6:8], atol=1e-5, rtol=1e-5)
-
-
-@torch.inference_mode()
-def test_a_row_that_was_reset_starts_anew_beside_the_others() -> None:
-    torch.manual_seed(0)
-    model = Transformer(make_config()).eval()
-    tokens = torch.randint(0, 64, (2, 8), generator=torch.Generator().manual_seed(1))
-    cache = model.new_cache(2)
-    model(tokens, cache=cache)
-    cache.reset(0)
-    assert cache.lengths == [0, 8]
-    both = model(tokens[:, :1], cache=cache)
-    torch.testing.assert_close(both[:1], model(tokens[:1, :1]), atol=1e-5, rtol=1e-5)
-    longer = torch.cat([tokens[1:], tokens[1:, :1]], dim=1)
-    torch.testing.assert_close(both[1:], model(longer)[:, -1:], atol=1e-5, rtol=1e-5)
