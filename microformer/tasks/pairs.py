@@ -11,8 +11,8 @@ from microformer.data.rows import Rows
 from microformer.model.transformer import Transformer
 from microformer.tasks.batch import IGNORED, Batch
 from microformer.tasks.language import perplexity, token_loss
+from microformer.tasks.row_batches import rows_extent, training_batch, validation_batches
 from microformer.tasks.task import Evaluation, Extent, device_of
-from microformer.tasks.whole_texts import rows_extent, training_batch, validation
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class SequenceToSequence:
         written: list[str] = []
         wanted: list[str] = []
         decode = dataset.tokenizer.decode
-        for batch in validation(self._batch, dataset, context, batch_size, most):
+        for batch in validation_batches(self._batch, dataset, context, batch_size, most):
             batch = batch.to(device_of(model))
             logits = self._logits(model, batch)
             nats += float(token_loss(logits, batch.targets, None)) * batch.predictions

@@ -1,6 +1,6 @@
 """Predicting one thing about a whole text: its class, or a number."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from microformer.data.datasets import Dataset
 from microformer.data.rows import Rows
 from microformer.data.tokenizers import Tokenizer
 from microformer.tasks.batch import Batch
+from microformer.tasks.row_batches import rows_extent, training_batch, validation_batches
 from microformer.tasks.task import Evaluation, Extent, device_of
 
 
@@ -42,7 +43,7 @@ class Classification:
     ) -> Evaluation:
         from microformer.tasks.metrics import classification
 
-        batches = validation(self._batch, dataset, context, batch_size, most)
+        batches = validation_batches(self._batch, dataset, context, batch_size, most)
         logits, targets = outputs_and_targets(model, batches)
         metrics = classification(logits, targets, len(self.labels))
         return Evaluation(float(F.cross_entropy(logits, targets)), metrics)
@@ -87,7 +88,7 @@ class Regression:
     ) -> Evaluation:
         from microformer.tasks.metrics import regression
 
-        batches = validation(self._batch, dataset, context, batch_size, most)
+        batches = validation_batches(self._batch, dataset, context, batch_size, most)
         outputs, targets = outputs_and_targets(model, batches)
         loss = float(F.mse_loss(outputs[:, 0], targets))
         return Evaluation(loss, regression(outputs[:, 0] * self.scale + self.mean, targets * self.scale + self.mean))
@@ -96,28 +97,6 @@ class Regression:
         """``{"value"}``."""
         ((number,),) = _outputs_for(model, tokenizer, text, context).tolist()
         return {"value": number * self.scale + self.mean}
-
-
-MakeBatch = Callable[[Rows, np.ndarray, int, int], Batch]
-"""Makes a batch of some rows of a split, cut to a context, with the id of the end-of-text token."""
-
-
-def rows_extent(dataset: Dataset, split: str, context: int) -> Extent:
-    """Rows of a split, and how much of a batch each takes on average, cut to the context."""
-    rows = dataset.val_rows if split == "val" else dataset.train_rows
-    return Extent(len(rows), float(np.minimum(rows.sizes, context if rows.targets is None else 2 * context).mean()))
-
-
-def training_batch(make: MakeBatch, dataset: Dataset, rows: int, context: int, seed: int, step: int) -> Batch:
-    """The batch of a training step, of the rows that ``Rows.drawn`` gives."""
-    split = dataset.train_rows
-    return make(split, split.drawn(rows, seed, step), context, dataset.tokenizer.end_id)
-
-
-def validation(make: MakeBatch, dataset: Dataset, context: int, rows: int, most: int | None) -> Iterator[Batch]:
-    """The validation rows (or the first ``most``) as batches that ``make`` makes."""
-    split = dataset.val_rows
-    return (make(split, some, context, dataset.tokenizer.end_id) for some in split.in_order(rows, most))
 
 
 def outputs_and_targets(model: nn.Module, batches: Iterator[Batch]) -> tuple[Tensor, Tensor]:
