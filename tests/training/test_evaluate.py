@@ -1,5 +1,3 @@
-"""Evaluation is the mean over all of the validation split, with and without a session."""
-
 import math
 from collections.abc import Callable
 from pathlib import Path
