@@ -21,7 +21,7 @@ let revision = 0;
 let updates = 0;
 let drawn_points = 0;
 let drawn_at = 0;
-let drawn_small_at = 0;
+let drawn_small = null; // when all charts were drawn last, as now() tells it
 
 const theme = () => {
   const dark = document.body.classList.contains("dark");
@@ -91,12 +91,15 @@ const options = {
 // again when it has grown by a twentieth, or after a while. The small ones may wait longer.
 const points = () => Object.values(curves).reduce((sum, curve) => sum + curve.step.length, 0);
 const worth_drawing = () => points() - drawn_points >= drawn_points / 20 || Date.now() - drawn_at > 10000;
+// What else tells of the run keeps up with its first steps, and then comes every so many milliseconds.
+const now = () => ({ at: Date.now(), points: points() });
+const due = (last, after) => last === null || Date.now() - last.at > after || points() > 2 * last.points;
 
 const draw = (all = true) => {
-  all = all || Date.now() - drawn_small_at > 15000;
+  all = all || due(drawn_small, 15000);
   drawn_points = points();
   drawn_at = Date.now();
-  if (all) drawn_small_at = drawn_at;
+  if (all) drawn_small = now();
   for (const chart of CHARTS) {
     const place = find(chart.part);
     const small = chart.part !== "loss";

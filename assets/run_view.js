@@ -15,8 +15,8 @@ const asked = () => {
 
 let pictured = ""; // which runs are in the picture
 let samples = { run: null, count: 0 };
-let spoken = 0;
-let moved = Date.now();
+let spoken = null; // when it was last said how the run stands, and when the table was last asked for
+let moved = now();
 let eager_until = 0;
 let busy = false;
 let grown = false; // whether there is more than is drawn
@@ -24,9 +24,9 @@ let state = null;
 
 const tell = (shown) => {
   const view = element.firstElementChild;
-  const now = shown ? shown.state : "none";
-  if (view.dataset.state !== now) spoken = 0; // what changed is worth saying at once
-  view.dataset.state = now;
+  const state = shown ? shown.state : "none";
+  if (view.dataset.state !== state) spoken = null; // what changed is worth saying at once
+  view.dataset.state = state;
   view.dataset.score = shown ? shown.words.score_name : "";
   for (const place of element.querySelectorAll("[data-word]")) {
     const text = shown ? (shown.words[place.dataset.word] ?? "") : "";
@@ -73,18 +73,18 @@ const pull = async () => {
   busy = true;
   try {
     const want = asked();
-    const now = [want.shown, ...want.runs].join(" ");
-    if (now !== selection) {
-      selection = now;
+    const choice = [want.shown, ...want.runs].join(" ");
+    if (choice !== selection) {
+      selection = choice;
       curves = Object.fromEntries(Object.entries(curves).filter(([id]) => want.runs.includes(id)));
-      spoken = 0;
+      spoken = null;
     }
     if (samples.run !== want.shown) samples = { run: want.shown, count: 0 };
     const cursors = Object.fromEntries(want.runs.map((id) => [id, curves[id]?.next ?? 0]));
     const news = await server.follow({ ...want, visitor: visitor(), runs: cursors, samples: samples.count });
     if (news.error) throw new Error(news.error);
-    if ([asked().shown, ...asked().runs].join(" ") !== now) return; // another choice was made in the meantime
-    let other = pictured !== now || Object.keys(curves).length !== Object.keys(news.runs).length;
+    if ([asked().shown, ...asked().runs].join(" ") !== choice) return; // another choice was made in the meantime
+    let other = pictured !== choice || Object.keys(curves).length !== Object.keys(news.runs).length;
     other = other || guess !== (news.shown?.guess ?? null) || state !== news.shown?.state || !find("loss").data;
     other = other || score !== (news.shown?.words.score_name ?? null);
     state = news.shown?.state;
@@ -94,26 +94,26 @@ const pull = async () => {
     score = news.shown?.words.score_name ?? null;
     tell(news.shown);
     show_samples(news.shown);
-    if (other || (grown && worth_drawing())) { draw(other); pictured = now; grown = false; }
+    if (other || (grown && worth_drawing())) { draw(other); pictured = choice; grown = false; }
     // The lists and buttons around this view say for which run, and for which state of all runs, they were made. When
     // that is not what is shown now (a run came or ended, or two answers overtook each other), they are made again.
     const made = document.querySelector("#train-table [data-made]");
     const outdated = made && made.dataset.made !== `${want.shown ?? ""} ${news.signature}`;
-    const numbers_old = news.shown?.state === "running" && Date.now() - moved > 30000; // those of the table
-    if (outdated || numbers_old) { moved = Date.now(); trigger("moved"); }
-    if (Date.now() - spoken > 15000) { // a screen reader is not to be chattered at
+    const numbers_old = news.shown?.state === "running" && due(moved, 30000); // those of the table
+    if (outdated || numbers_old) { moved = now(); trigger("moved"); }
+    if (due(spoken, 15000)) { // a screen reader is not to be chattered at
       find("say").textContent = news.say;
-      spoken = Date.now();
+      spoken = now();
     }
   } catch (error) {
     find("say").textContent = error.message?.endsWith(".") ? error.message : "Waiting for the server …";
-    spoken = 0;
+    spoken = null;
   } finally {
     busy = false;
   }
 };
 
-watch("value", () => { find("say").textContent = ""; spoken = 0; eager_until = Date.now() + 10000; pull(); });
+watch("value", () => { find("say").textContent = ""; spoken = null; eager_until = Date.now() + 10000; pull(); });
 new ResizeObserver(() => {
   if (!element.offsetWidth) return;
   for (const chart of CHARTS) if (find(chart.part).data) Plotly.Plots.resize(find(chart.part));

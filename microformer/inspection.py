@@ -28,11 +28,13 @@ class Reading:
     ``tokens`` are the labels of what it read. ``attention`` holds for each layer a tensor (heads, seq, seq) of what
     each token (row) takes from each (column); rows sum to 1. ``lens`` holds for the embedding and then for each layer
     what it would predict after the last token, likeliest first; it is empty where a model predicts no tokens.
+    ``skipped`` tokens of a long text's beginning were not read.
     """
 
     tokens: list[str]
     attention: list[Tensor]
     lens: list[list[Candidate]]
+    skipped: int
 
 
 @torch.no_grad()
@@ -44,7 +46,8 @@ def read(loaded: Loaded, text: str, *, most_tokens: int = MOST_TOKENS, candidate
     model, tokenizer = loaded.model, loaded.tokenizer
     if model.config.kind == "encoder_decoder":
         raise UserError("This model reads one text and writes another; choose one that continues or judges a text.")
-    ids = tokenizer.encode(text)[-min(most_tokens, model.config.max_seq_len) :]
+    whole = tokenizer.encode(text)
+    ids = whole[-min(most_tokens, model.config.max_seq_len) :]
     if not ids:
         raise UserError("The text is empty; give the model something to read.")
     tokens = torch.tensor([ids])
@@ -52,7 +55,7 @@ def read(loaded: Loaded, text: str, *, most_tokens: int = MOST_TOKENS, candidate
     says = model.config.outputs == 0
     found = lens(model, model.hidden_by_layer(tokens), candidates) if says else []
     shown = [[Candidate(tokenizer.token_label(id), share) for id, share in layer] for layer in found]
-    return Reading([tokenizer.token_label(id) for id in ids], attention, shown)
+    return Reading([tokenizer.token_label(id) for id in ids], attention, shown, len(whole) - len(ids))
 
 
 @torch.no_grad()

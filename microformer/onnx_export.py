@@ -117,13 +117,18 @@ def _traced(model: Transformer) -> Any:
         raise UserError("A part of this model cannot be said in ONNX; export the run as .zip instead.") from error
 
 
-def _check(model: Transformer) -> None:
-    config: ModelConfig = model.config
+def check_packages() -> None:
+    """Raise ``UserError`` where a package is missing that writes ONNX."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
             f"Writing ONNX needs the package {missing[0]}, which is not installed; pip install '.[onnx]' adds it."
         )
+
+
+def _check(model: Transformer) -> None:
+    check_packages()
+    config: ModelConfig = model.config
     if not config.continues_text:
         what = f"tells {config.outputs} numbers about a text" if config.outputs else f"is an {config.kind}"
         raise UserError(f"Only decoders that write text can be exported as ONNX, but this model {what}.")

@@ -30,7 +30,8 @@ def test_the_lens_ends_with_what_the_model_says() -> None:
 
 def test_a_long_text_is_read_by_its_end_and_an_empty_one_refused() -> None:
     loaded = make_loaded()
-    assert read(loaded, "abc" * 100, most_tokens=5).tokens == list("bcabc")
+    reading = read(loaded, "abc" * 100, most_tokens=5)
+    assert reading.tokens == list("bcabc") and reading.skipped == 295
     with pytest.raises(UserError, match="empty"):
         read(loaded, "")
 

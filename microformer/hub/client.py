@@ -22,7 +22,6 @@ from microformer.hub.picture import loss_picture
 
 Progress = Callable[[float, str], None]
 REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?")
-ALTERNATIVE = "export writes the run into a zip file instead"
 
 
 def own_token() -> str | None:
@@ -148,7 +147,7 @@ def _sentences(repo: str, doing: str) -> Iterator[None]:
                 raise UserError(_sentence(cause.response.status_code, repo, doing)) from error
             if _is_network(cause):
                 raise UserError(
-                    f"The Hub cannot be reached; check the network and try again ({ALTERNATIVE})."
+                    f"The Hub cannot be reached; check the network and try again{_instead(doing)}."
                 ) from error
         raise
 
@@ -166,8 +165,12 @@ def _sentence(status: int, repo: str, doing: str) -> str:
     if status == 429:
         return "The Hub asks for a pause after so many requests; try again in a few minutes."
     if status >= 500:
-        return f"The Hub has trouble at the moment (status {status}); try again later ({ALTERNATIVE})."
+        return f"The Hub has trouble at the moment (status {status}); try again later{_instead(doing)}."
     return f"The Hub refused to {doing} {repo} (status {status}); check the name and the token."
+
+
+def _instead(doing: str) -> str:
+    return ", or export the model as a file, which needs none" if doing == "push to" else ""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -14,6 +14,7 @@ PALETTE = ("#3b82f6", "#f97316", "#10b981", "#a855f7", "#e11d48", "#0891b2", "#c
 # Soft backgrounds for neighbouring tokens; half transparent, so that text stays readable on light and dark.
 TOKEN_COLOURS = ("#3b82f640", "#f9731640", "#10b98140", "#a855f740", "#e11d4840", "#ca8a0440")
 
+MOST_LABELS = 32
 MARGIN = {"l": 10, "r": 36, "t": 10, "b": 48}
 
 
@@ -67,9 +68,10 @@ def heat_map(labels: Sequence[str], shares: Sequence[Sequence[float]], *, colour
     """What each row's token takes from each column's; the pair is named where one points."""
     # Numbered, because a token may come more than once and would then stand for one row.
     names = [f"{number} “{escape_label(one)}”" for number, one in enumerate(labels, 1)]
+    named = range(0, len(names), -(-len(names) // MOST_LABELS) or 1)  # more would stand on top of each other
     ticks = {
-        "tickvals": list(range(len(names))),
-        "ticktext": [escape_label(one) for one in labels],
+        "tickvals": list(named),
+        "ticktext": [escape_label(labels[number]) for number in named],
         "type": "category",
         "showgrid": False,
     }

@@ -97,6 +97,7 @@ def test_a_text_becomes_a_run_that_survives_a_reload_and_can_be_paused(visit: Vi
     page.locator("#inspect-look").click()
     expect(page.locator("#inspect-attention figcaption")).to_contain_text("Layer 1, head 1: the last token, “l”")
     expect(page.locator("#inspect-lens tr")).to_have_count(5)
+    expect(page.locator("#inspect-lens tr").last.locator("td")).to_have_count(3)
     type_number(page, "#inspect-layer", "3")
     expect(page.locator("#inspect-attention figcaption")).to_contain_text("Layer 3, head 1")
 

@@ -71,9 +71,11 @@ def test_a_model_goes_to_the_hub_and_comes_back(
 
 def test_a_model_travels_as_a_file(playground: Playground, visits: Visits, tmp_path: Path) -> None:
     page = arrive(playground, visits(playground))
+    page.set_viewport_size({"width": 390, "height": 700})  # where the button is a long way below
     page.get_by_label("8 bits").check()
     page.locator("#hub-pack").click()
     expect(says(page)).to_contain_text("small-8-bits.zip is ready", timeout=LONG)
+    expect(says(page)).to_be_in_viewport()
     button = page.locator("#hub-download")
     expect(button).to_be_visible()
     with page.expect_download() as download:

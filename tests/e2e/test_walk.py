@@ -72,6 +72,8 @@ def train(visit: Visit, playground: Playground) -> None:
     chart.evaluate("node => { node.marked = true; }")
     grown(page, 6)
     assert chart.evaluate("node => node.marked") is True, "the chart was made anew instead of updated"
+    expect(page.locator("#train-view [data-part=lr]")).not_to_have_attribute("data-points", "1")
+    expect(page.locator("#train-view [data-part=say]")).not_to_contain_text("is at step 1 with")
 
     visit.open("Train")
     state(page, "running")

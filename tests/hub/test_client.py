@@ -118,7 +118,7 @@ def test_without_a_network_the_sentence_names_the_other_way(run: Path, hub: HubS
         nowhere = gone.url
     with pytest.raises(UserError, match=r"cannot be reached.*export"):
         push(run, "first", "hf_ada", endpoint=nowhere)
-    with pytest.raises(UserError, match="cannot be reached"):
+    with pytest.raises(UserError, match=r"cannot be reached; check the network and try again\.$"):
         pull("ada/first", tmp_path / "again", endpoint=nowhere)
 
 

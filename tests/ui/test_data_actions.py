@@ -192,7 +192,9 @@ def test_a_corpus_out_of_reach_is_said_without_words_of_the_command_line(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
-    job = preparing.begin(workspace, visitor, TextChoice(source="hub", corpus="tinystories", corpus_size=1))
+    job = preparing.begin(
+        workspace, visitor, TextChoice(source="hub", corpus="tinystories", corpus_size=1, name="Mine")
+    )
     assert job.ended.wait(60)
     assert (job.state, job.offline) == ("failed", True)
     assert job.message.startswith("TinyStories could not be read from the Hugging Face Hub; check the network")

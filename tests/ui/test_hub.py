@@ -1,5 +1,7 @@
 """What the Share tab does, without a browser: models go out and come in, and nothing private goes along."""
 
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,8 +114,26 @@ def test_a_model_travels_in_fewer_bits(workspace: Workspace, ada: Visitor, run: 
         loaded = checkpoint.load(workspace.run_path(added.run, ada))
         assert loaded.model.config.bits == packing.FORMS[form]
     assert sizes == sorted(sizes, reverse=True)
-    refused = ended(sharing.export(workspace, ada, run, "pickle"))
-    assert refused.state == "failed" and "pickle" in refused.message
+    with pytest.raises(UserError, match="no kind of file 'pickle'"):
+        sharing.export(workspace, ada, run, "pickle")
+
+
+def test_a_model_for_other_programs_comes_with_its_tokenizer(workspace: Workspace, ada: Visitor, run: str) -> None:
+    packed = ended(sharing.export(workspace, ada, run, "onnx"))
+    assert packed.state == "done" and packed.file is not None, packed.message
+    assert packed.file.name == "My-model-onnx.zip"
+    with zipfile.ZipFile(packed.file) as archive:
+        assert archive.namelist() == ["model.onnx", "tokenizer.json"]
+        assert archive.read("tokenizer.json") == (workspace.run_path(run, ada) / "tokenizer.json").read_bytes()
+
+
+def test_without_the_packages_that_write_onnx_nothing_is_begun(
+    workspace: Workspace, ada: Visitor, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(UserError, match=r"onnxscript, which is not installed; pip install '\.\[onnx\]'"):
+        sharing.export(workspace, ada, run, "onnx")
+    assert sharing.current(workspace, ada) is None
 
 
 def test_a_file_that_is_no_model_is_refused(workspace: Workspace, ada: Visitor, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def test_a_memory_is_saved_to_a_file_and_loaded_beside_or_instead(
 ) -> None:
     over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
     file = teach.export(workspace, ada, model, "Ada's <b>")
+    assert file.name == "Ada-s-b.safetensors"
     over(teach.teach_fact(workspace, bob, model, "Where?", "Here"))
     assert teach.load(workspace, bob, model, str(file), BESIDE) == "Ada's <b>"
     shown = lists.taught(workspace, bob, {"model": model})

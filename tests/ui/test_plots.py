@@ -43,6 +43,11 @@ def test_parameter_shares_are_largest_first_and_leave_out_empty_parts():
     assert parameter_shares({"a": 1, "b": 3, "none": 0}) == [("b", 3, 0.75), ("a", 1, 0.25)]
 
 
+def test_a_large_heat_map_names_only_as_many_tokens_as_have_room():
+    axis = heat_map(["word"] * 64, [[0.0] * 64] * 64)["layout"]["xaxis"]
+    assert axis["tickvals"] == list(range(0, 64, 2)) and len(axis["ticktext"]) == 32
+
+
 def test_a_heat_map_keeps_equal_tokens_apart_and_escapes_them():
     drawn = go.Figure(heat_map(["<b>", "a", "a"], [[1, 0, 0], [0.5, 0.5, 0], [0.2, 0.3, 0.5]]))
     assert len(set(drawn.data[0].x)) == 3 and "<b>" not in str(drawn.data[0].x)

@@ -104,6 +104,15 @@ def test_a_setting_left_out_has_its_default() -> None:
     assert sample.checked({"seed": 4}) == Sampling(seed=4)
 
 
+def test_a_prompt_of_tales_gives_way_to_one_that_suits_the_model_and_a_typed_one_does_not(
+    workspace: Workspace, ada: Visitor, run: str
+) -> None:
+    own = models.prompts(workspace, ada, run)[0]
+    assert own not in models.TALES_PROMPTS
+    assert models.suited(workspace, ada, run, models.TALES_PROMPTS[0]) == own
+    assert models.suited(workspace, ada, run, "What I typed") == "What I typed"
+
+
 def test_beginnings_are_the_first_words_of_some_lines() -> None:
     text = "short\n\nFirst line of a text with words\nFirst line of a text with words\nThe second one is here too\n"
     assert models.beginnings(text) == ["First line of a text", "The second one is here"]

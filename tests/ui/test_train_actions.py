@@ -212,6 +212,8 @@ def test_a_proposal_suits_the_dataset(workspace: Workspace, visitor: Visitor) ->
     for minutes in (None, "3", True):
         with pytest.raises(UserError, match="how many minutes"):
             offers.proposed(workspace, visitor, plans.TALES, minutes)
+    with pytest.raises(UserError, match="-3 minutes cannot be trained for"):
+        offers.proposed(workspace, visitor, plans.TALES, -3)
 
 
 def test_a_proposal_keeps_to_what_a_visitor_may(tmp_path: Path) -> None:

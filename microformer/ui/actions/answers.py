@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_TOKENS, MOST_PROMPT = 400, 10_000
 QUOTED = 60
+CLOSED = "The gate stayed closed: no prompt that was taught is close enough to this one, so the model itself answers."
 LOOKUP = "lookup"
 """The ``gate`` of a ``Manner`` that leaves the model out."""
 LOOKUP_ABOUT = "Retrieval, for comparison: the list of facts alone, and no model, gives the second answer."
@@ -109,7 +110,7 @@ def gate_in_words(recalled: "Recall", manner: Manner, known: Memories) -> str:
         return "The strength is 0: this is the model itself, bit for bit."
     weak = "" if manner.strength == 1 else f" The memory takes part at {100 * manner.strength:.0f} % of its strength."
     if not recalled.open:
-        return "The gate stayed closed: this is not about anything that was taught, so the model itself answers."
+        return CLOSED
     if manner.gate == "on":
         return f"The gate is held open: the memory takes part, whatever is asked.{weak}"
     names = [kept.name for kept in known.beside]

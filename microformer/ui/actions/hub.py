@@ -88,6 +88,7 @@ def export(workspace: Workspace, visitor: Visitor, model: Any, form: Any = "whol
     """Begin to make one file of a model's best checkpoint; ``form`` is one of ``packing.FORMS``."""
     run = workspace.run_path(_chosen(model), visitor)
     name = name_of(workspace, visitor, model)
+    packing.check_form(form)
 
     def steps(transfer: Transfer, progress: Progress) -> None:
         progress(0.2, "Packing")

@@ -17,6 +17,7 @@ KEPT_AS = "inspected"
 MOST_TEXT = 20_000
 GRADIENTS = "grad_norm_by_layer"
 POINTS_MOST = 400
+CANDIDATES = 3
 
 
 def look_inside(workspace: Workspace, visitor: Visitor, model: Any, text: Any) -> "Reading":
@@ -53,4 +54,4 @@ def _read(loaded: "Loaded", text: str) -> "Generator[float, None, Reading]":
     from microformer.inspection import read
 
     yield 0.0
-    return read(loaded, text)
+    return read(loaded, text, candidates=CANDIDATES)

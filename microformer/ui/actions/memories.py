@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from microformer.errors import UserError
 from microformer.ui.actions.memory_shelf import BESIDE, OWN, Kept, base_of, fits, open_kept, put, role_of, save
+from microformer.ui.actions.packing import file_name
 from microformer.ui.workspace import Visitor, Workspace
 
 if TYPE_CHECKING:
@@ -119,8 +120,9 @@ def export(workspace: Workspace, visitor: Visitor, loaded: "Loaded", name: Any) 
     place.mkdir()
     shutil.rmtree(workspace.registry.get(visitor, EXPORTED, place / "none yet"), ignore_errors=True)
     workspace.registry.put(visitor, EXPORTED, place)
-    path = place / "memory.safetensors"
-    export_session(replace(own.session, name=clean_name(name, NAME)), path)
+    called = clean_name(name, NAME)
+    path = place / f"{file_name(called)}.safetensors"
+    export_session(replace(own.session, name=called), path)
     return path
 
 

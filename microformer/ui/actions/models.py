@@ -109,6 +109,12 @@ def prompts(workspace: Workspace, visitor: Visitor, model: Any) -> list[str]:
     return [prompt for prompt in told if prompt.strip()]
 
 
+def suited(workspace: Workspace, visitor: Visitor, model: Any, prompt: Any) -> Any:
+    """The prompt as it is; but in place of one from Tiny Tales, a beginning of the text that the model has read."""
+    known = prompts(workspace, visitor, model)
+    return known[0] if known and prompt in TALES_PROMPTS and prompt not in known else prompt
+
+
 def beginnings(text: str) -> list[str]:
     """The first words of some lines of a text."""
     found = []

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from microformer.training.proposal import Proposal
 
 DEFAULT_PRESET = "tiny"
+LEAST_MINUTES, MOST_MINUTES = 0.1, 1e6
 FIRST_PRESETS = ("microformer", DEFAULT_PRESET, "small")
 """Those that are shown at once; the others come on request."""
 
@@ -61,6 +62,8 @@ def proposed(workspace: Workspace, visitor: Visitor, dataset: Any, minutes: Any)
     most = workspace.limits.train_minutes
     if isinstance(minutes, bool) or not isinstance(minutes, int | float):
         raise UserError("Say how many minutes you have; 3 are enough to begin with.")
+    if not LEAST_MINUTES <= minutes <= MOST_MINUTES:
+        raise UserError(f"{minutes:g} minutes cannot be trained for; ask for {LEAST_MINUTES:g} to {MOST_MINUTES:,.0f}.")
     if most is not None and minutes > most:
         raise UserError(f"A run may take {most:g} minutes at most here; ask for a shorter one.")
     kind, ladder = kind_of(workspace, visitor, dataset), {}

@@ -4,11 +4,13 @@ import re
 import secrets
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
 from microformer.errors import UserError
 from microformer.files import disk_errors
+from microformer.training.run_directory import TOKENIZER
 from microformer.ui.workspace import Workspace
 
 FORMS = {"whole": 32, "8": 8, "4": 4, "onnx": 32}
@@ -20,16 +22,13 @@ MOST_NAME = 60
 
 def pack(workspace: Workspace, run: str | Path, name: str, form: Any) -> Path:
     """A new file that holds the best checkpoint of ``run`` in one of ``FORMS``, called after the model's name."""
-    if form not in FORMS:
-        raise UserError(f"There is no kind of file {form!r}; choose one of {', '.join(FORMS)}.")
+    check_form(form)
     # Whoever knows the address of a file may download it, so its folder has a name that cannot be guessed.
     folder = _downloads(workspace) / secrets.token_urlsafe(24)
     with disk_errors(folder):
         folder.mkdir()
     if form == "onnx":
-        from microformer.onnx_export import export_onnx
-
-        return export_onnx(run, folder / f"{file_name(name)}.onnx")
+        return _with_its_tokenizer(run, folder / f"{file_name(name)}-onnx.zip")
     from microformer.hub.archive import export_run
 
     if FORMS[form] == 32:
@@ -37,6 +36,16 @@ def pack(workspace: Workspace, run: str | Path, name: str, form: Any) -> Path:
     with disk_errors(folder), tempfile.TemporaryDirectory(dir=folder) as beside:
         small = _in_fewer_bits(run, FORMS[form], Path(beside) / "run")
         return export_run(small, folder / f"{file_name(name)}-{form}-bits.zip")
+
+
+def check_form(form: Any) -> None:
+    """Raise ``UserError`` for a form that a model cannot be packed in here."""
+    if form not in FORMS:
+        raise UserError(f"There is no kind of file {form!r}; choose one of {', '.join(FORMS)}.")
+    if form == "onnx":
+        from microformer.onnx_export import check_packages
+
+        check_packages()
 
 
 def file_name(name: str) -> str:
@@ -51,6 +60,19 @@ def _in_fewer_bits(run: str | Path, bits: int, out: Path) -> Path:
 
     loaded = load(run)
     return derive(loaded, quantized(loaded.model, bits), out, f"The same model in {bits} bits.")
+
+
+def _with_its_tokenizer(run: str | Path, file: Path) -> Path:
+    """The model as ONNX, and beside it what turns texts into its tokens."""
+    from microformer.checkpoint import load
+    from microformer.onnx_export import onnx_bytes
+
+    loaded = load(run)
+    graph = onnx_bytes(loaded.model, {"tokenizer": TOKENIZER})
+    with disk_errors(file), zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.onnx", graph)
+        archive.write(loaded.run / TOKENIZER, TOKENIZER)
+    return file
 
 
 def _downloads(workspace: Workspace) -> Path:

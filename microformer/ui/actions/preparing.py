@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from microformer import files
+from microformer.data.corpora import CORPORA
 from microformer.data.prepare import prepare
 from microformer.data.sources import Unreachable
 from microformer.errors import UserError
@@ -85,8 +86,9 @@ def _prepare(
         prepare(source, out=beside, name=job.name, clock=workspace.clock, **options)
     except Unreachable:
         job.offline = True
+        corpus = CORPORA[str(source).removeprefix("hub:")].title
         raise UserError(
-            f"{job.name} could not be read from the Hugging Face Hub; check the network connection, or take Tiny "
+            f"{corpus} could not be read from the Hugging Face Hub; check the network connection, or take Tiny "
             "Tales, which need none."
         ) from None
     id, path = workspace.datasets.create(visitor, job.name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from microformer.errors import UserError
 from microformer.generation.settings import Sampling
 from microformer.ui.actions import models, streams
+from microformer.ui.actions.answers import CLOSED
 from microformer.ui.actions.memories import Memories, memories_of
 from microformer.ui.workspace import Visitor, Workspace
 
@@ -111,7 +112,7 @@ def gate_in_words(found: "Recall | None", gate: Any) -> str:
     if gate == "off":
         return "Your session is off: this is the model itself."
     if not found.open:
-        return "The gate stayed closed: this is not about anything you taught, so the model itself answers."
+        return CLOSED
     if gate == "on":
         return "Your session takes part, because the gate is held open."
     if found.fact is None:

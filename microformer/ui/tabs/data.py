@@ -54,6 +54,7 @@ class Parts:
     tokenizer: gr.Radio
     cuts: dict[tuple[str, ...], gr.Column]
     like: gr.Dropdown
+    name: gr.Textbox
     inputs: list[Component]
     prepare: gr.Button
     stop: gr.Button
@@ -73,7 +74,7 @@ def build(page: Page) -> Parts:
             buttons = _build_buttons(page)
         with gr.Column(scale=6, min_width=320, elem_classes="card"):
             shelf = datasets.build(page)
-    return Parts(**text, **cut, **buttons, inputs=inputs, shelf=shelf)
+    return Parts(**text, **cut, **buttons, name=name, inputs=inputs, shelf=shelf)
 
 
 def _build_source(page: Page) -> dict[str, Any]:
@@ -185,7 +186,7 @@ def _wire_preparing(page: Page, parts: Parts) -> None:
     buttons = [parts.progress, parts.prepare, parts.stop, parts.instead]
 
     def begin(workspace: Workspace, visitor: Visitor, *values: Any) -> Any:
-        return _working(preparing.begin(workspace, visitor, TextChoice(*values)).began)
+        return ["", *_working(preparing.begin(workspace, visitor, TextChoice(*values)).began)]
 
     def begin_tales(workspace: Workspace, visitor: Visitor) -> Any:
         return _working(preparing.begin(workspace, visitor, TextChoice()).began)
@@ -203,7 +204,7 @@ def _wire_preparing(page: Page, parts: Parts) -> None:
         return _working(job.began) if job is not None and job.state == "working" else [gr.skip()] * 4
 
     page.on_arrival(arrive, (), buttons)
-    page.on(parts.prepare.click, begin, parts.inputs, buttons)
+    page.on(parts.prepare.click, begin, parts.inputs, [parts.name, *buttons])
     page.on(parts.instead.click, begin_tales, (), buttons)
     page.on(parts.stop.click, preparing.stop, (), ())
     page.on(

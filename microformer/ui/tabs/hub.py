@@ -23,7 +23,7 @@ ABOUT_FILE = (
 FORMS = [("Whole", "whole"), ("8 bits", "8"), ("4 bits", "4"), ("ONNX", "onnx")]
 
 # On a phone the buttons are a long way below.
-TO_PROGRESS = "() => document.querySelector('#hub-progress')?.scrollIntoView({block: 'nearest', behavior: 'smooth'})"
+TO_PROGRESS = "() => document.querySelector('#hub-progress')?.scrollIntoView({block: 'center', behavior: 'smooth'})"
 
 
 @dataclass(frozen=True)
@@ -182,11 +182,15 @@ def _wire_transfers(page: Page, parts: Parts) -> None:
         return [*_buttons(transfer), model_list.chosen(workspace, visitor, transfer.run, chosen)[1]]
 
     # The token is taken out of the page as soon as it was used.
-    page.on(parts.push.click, push, [parts.model, parts.repository, parts.token, parts.private], [*begun, parts.token])
-    page.on(parts.pull.click, pull, [parts.pull_from, parts.pull_token], [*begun, parts.pull_token])
-    page.on(parts.pull_from.submit, pull, [parts.pull_from, parts.pull_token], [*begun, parts.pull_token])
-    page.on(parts.file.upload, upload, [parts.file], [*begun, parts.file])
-    page.on(parts.pack.click, pack, [parts.model, parts.form], begun)
+    pushed, pulled = [parts.model, parts.repository, parts.token, parts.private], [parts.pull_from, parts.pull_token]
+    for one in (
+        page.on(parts.push.click, push, pushed, [*begun, parts.token]),
+        page.on(parts.pull.click, pull, pulled, [*begun, parts.pull_token]),
+        page.on(parts.pull_from.submit, pull, pulled, [*begun, parts.pull_token]),
+        page.on(parts.file.upload, upload, [parts.file], [*begun, parts.file]),
+        page.on(parts.pack.click, pack, [parts.model, parts.form], begun),
+    ):
+        one.then(None, js=TO_PROGRESS, api_visibility="private")
     page.on(parts.stop.click, hub.stop)
     page.on(parts.progress.settled, settled, [parts.model], [*_outputs(parts), parts.model])
 

@@ -9,6 +9,7 @@ import gradio as gr
 from microformer.model.profile import Profile
 from microformer.ui import live_chart, plots
 from microformer.ui.actions import inspect
+from microformer.ui.actions.words import counted
 from microformer.ui.dataset_card import short_number
 from microformer.ui.page import QUIET, Page
 from microformer.ui.tabs import model_list
@@ -122,6 +123,8 @@ def attention_value(reading: "Reading", layer: int, head: int) -> dict[str, Any]
         f"“{reading.tokens[most]}” ({100 * float(last[most]):.0f}\N{NO-BREAK SPACE}%). "
         "Each row sums to 100\N{NO-BREAK SPACE}%."
     )
+    if reading.skipped:
+        words += f" Only the end of the text is shown, without the {counted(reading.skipped, 'token')} before it."
     shares = [[round(share, 4) for share in row] for row in weights.tolist()]
     return {"figure": plots.heat_map(reading.tokens, shares), "words": words}
 

@@ -186,11 +186,11 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
 def opened_by(page: Page, parts: Parts, trigger: Any, run_of: Any, inputs: Sequence[Component] = ()) -> None:
     """Let an event turn to this tab with a model chosen: the run that ``run_of(workspace, visitor, *inputs)`` names."""
 
-    def use(workspace: Workspace, visitor: Visitor, *values: Any) -> Any:
-        _, listed = model_list.chosen(workspace, visitor, run_of(workspace, visitor, *values))
-        return [listed, page.go_to("sample")]
+    def use(workspace: Workspace, visitor: Visitor, prompt: Any, *values: Any) -> Any:
+        model, listed = model_list.chosen(workspace, visitor, run_of(workspace, visitor, *values))
+        return [listed, models.suited(workspace, visitor, model, prompt), page.go_to("sample")]
 
-    page.on(trigger, use, inputs, [parts.model, page.tabs])  # type: ignore[list-item]
+    page.on(trigger, use, [parts.prompt, *inputs], [parts.model, parts.prompt, page.tabs])  # type: ignore[list-item]
 
 
 def _wire_models(page: Page, parts: Parts) -> None:
@@ -220,6 +220,7 @@ def _wire_models(page: Page, parts: Parts) -> None:
     page.on_arrival(refresh, chosen, outputs)
     page.on(page.panes["sample"].select, refresh, chosen, outputs)
     page.on(parts.model.input, refresh, chosen, outputs)
+    page.on(parts.model.input, models.suited, [parts.model, parts.prompt], [parts.prompt])
 
 
 def _example(texts: list[str], number: int) -> gr.Button:
