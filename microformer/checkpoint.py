@@ -5,6 +5,7 @@ resumed), ``state.json`` and ``manifest.json``, which has the SHA-256 of each an
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,10 +92,22 @@ def best(run: Path) -> Path | None:
     A newest one that was consolidated comes first: somebody asked for it, and it had to pass a check of its own.
     """
     whole = [one for one in checkpoints(run) if is_whole(one)]
-    if whole and "consolidated" in read_json(whole[-1] / STATE):
+    if whole and "consolidated" in read_state(whole[-1]):
         return whole[-1]
-    judged = [(loss, one) for one in whole if (loss := read_json(one / STATE).get("val_loss")) is not None]
+    judged = [(loss, one) for one in whole if (loss := read_state(one).get("val_loss")) is not None]
     return min(judged)[1] if judged else whole[-1] if whole else None
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """What is known of a checkpoint besides its weights (step, val_loss, …); nothing where it came without.
+
+    Raises ``UserError`` for what no checkpoint holds.
+    """
+    state = read_json(checkpoint / STATE) if (checkpoint / STATE).is_file() else {}
+    numbers = [state.get(name) or 0 for name in ("step", "val_loss")] if isinstance(state, dict) else [None]
+    if not all(isinstance(number, (int, float)) and 0 <= number < math.inf for number in numbers):
+        raise UserError(f"{checkpoint / STATE} is not what a checkpoint holds; use another checkpoint.")
+    return state
 
 
 def resolve(run: str | Path) -> Path:
@@ -132,8 +145,7 @@ def load(run: str | Path, *, device: str = "cpu") -> Loaded:
             "the files do not belong together."
         )
     model = load_weights(shape, checkpoint / WEIGHTS).to(device)
-    state = read_json(checkpoint / STATE) if (checkpoint / STATE).is_file() else {}
-    return Loaded(model.eval(), tokenizer, config, directory, checkpoint, state)
+    return Loaded(model.eval(), tokenizer, config, directory, checkpoint, read_state(checkpoint))
 
 
 def read_config(run: Path) -> dict[str, Any]:

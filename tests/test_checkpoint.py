@@ -11,9 +11,12 @@ from safetensors.torch import save_file
 
 from microformer import checkpoint
 from microformer.errors import UserError
+from microformer.files import sha256
 from microformer.model.transformer import Transformer
 from microformer.tensor_files import load_tensors, read_header
 from tests.conftest import make_config
+
+FILES = (checkpoint.WEIGHTS, checkpoint.STATE)
 
 
 @pytest.fixture
@@ -66,6 +69,15 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, model: Transformer,
         damaged.unlink()
     newest = checkpoint.newest(tmp_path)
     assert newest is not None and newest.name == "step-1"
+
+
+@pytest.mark.parametrize("text", ["5", "[]", '{"val_loss": "low"}', '{"step": -1}', '{"step": "last"}', "9" * 5000])
+def test_a_state_that_is_none_is_refused(tmp_path: Path, model: Transformer, text: str) -> None:
+    directory = save_step(tmp_path, model, 1)
+    (directory / checkpoint.STATE).write_text(text)
+    (directory / checkpoint.MANIFEST).write_text(json.dumps({one: sha256(directory / one) for one in FILES}))
+    with pytest.raises(UserError, match=r"state\.json"):
+        checkpoint.best(tmp_path)
 
 
 def test_a_directory_that_is_being_written_is_not_a_checkpoint(tmp_path: Path, model: Transformer) -> None:

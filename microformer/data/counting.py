@@ -73,10 +73,16 @@ def size_warning(train_bytes: int) -> str:
 
 
 def token_counts(tokens: np.ndarray, vocab_size: int) -> np.ndarray:
-    """How often each token occurs, ``(vocab_size,)``, in chunks, because a memory map may be larger than memory."""
+    """How often each token occurs, ``(vocab_size,)``, in chunks, because a memory map may be larger than memory.
+
+    Raises ``UserError`` for a token that the vocabulary lacks.
+    """
     counts = np.zeros(vocab_size, np.int64)
     for start in range(0, len(tokens), _CHUNK):
-        counts += np.bincount(tokens[start : start + _CHUNK], minlength=vocab_size)
+        found = np.bincount(tokens[start : start + _CHUNK], minlength=vocab_size)
+        if len(found) > vocab_size:
+            raise UserError(f"There is no token {len(found) - 1:,} in the vocabulary; prepare the dataset again.")
+        counts += found
     return counts
 
 

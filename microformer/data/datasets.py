@@ -103,6 +103,8 @@ class Dataset:
         Every token but the first is a target exactly once. The last window, if it is shorter, comes alone.
         """
         targets = len(self.val) - 1
+        if targets < 1:
+            raise UserError(f"There is nothing to validate on in {self.directory}; prepare the dataset again.")
         whole = targets // context
         for first in range(0, whole, batch_size):
             rows = min(batch_size, whole - first)

@@ -1,6 +1,6 @@
 """Which task a model learns: the one asked for, or the one that its kind and the dataset's suggest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,14 +77,24 @@ def make_task(chosen: Chosen, only: Tensor | None = None) -> Task:
 def task_of(config: Mapping[str, Any], only: Tensor | None = None) -> Task:
     """The task of a run, from its whole ``config.yaml``; runs from before there were tasks model language.
 
-    ``only`` are the tokens that may be predicted, if not all.
+    ``only`` are the tokens that may be predicted, if not all. Raises ``UserError`` for a task that is unknown, or that
+    the model does not fit.
     """
-    labels: Sequence[Any] = config.get("labels") or ()
     task = str(config.get("task") or "auto").replace("auto", "language_modelling")
     if task not in KINDS:
         raise UserError(f"config.yaml names the task {task!r}; known are {', '.join(KINDS)}.")
-    mean, scale = (float(config.get(name) or 0.0) for name in ("value_mean", "value_scale"))
-    return make_task(Chosen(task, tuple(str(label) for label in labels), mean, scale or 1.0), only)
+    labels = config.get("labels") or []
+    if not isinstance(labels, list):
+        raise UserError(f"config.yaml has the labels {labels!r}, but must have a list of names.")
+    try:
+        mean, scale = (float(config.get(name) or 0.0) for name in ("value_mean", "value_scale"))
+    except (TypeError, ValueError):
+        raise UserError("config.yaml has a value_mean or value_scale that is not a number.") from None
+    chosen = Chosen(task, tuple(str(label) for label in labels), mean, scale or 1.0)
+    outputs = config["model"].get("outputs", 0)
+    if outputs != chosen.outputs:
+        raise UserError(f"The task {task} needs a model with {chosen.outputs} outputs, but config.yaml says {outputs}.")
+    return make_task(chosen, only)
 
 
 def trial(shape: ModelConfig, rows: int) -> tuple[Task, Batch]:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from microformer import checkpoint
 from microformer.errors import UserError
-from microformer.files import read_json
 from microformer.teaching.consolidate import Consolidated
 from microformer.teaching.session import Session
 from microformer.teaching.store import export_session
@@ -55,7 +54,7 @@ def undo_consolidation(run: Path) -> Path:
     Returns the file of the session that had been moved into it. Raises ``UserError`` when there is nothing to undo.
     """
     newest = checkpoint.newest(run)
-    if newest is None or KEY not in read_json(newest / checkpoint.STATE):
+    if newest is None or KEY not in checkpoint.read_state(newest):
         raise UserError("The newest checkpoint of this run was not consolidated, so there is nothing to undo.")
     (newest / checkpoint.MANIFEST).unlink()  # first, so that nobody reads a half-removed one
     shutil.rmtree(newest)

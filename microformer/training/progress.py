@@ -1,8 +1,10 @@
 """How far a run is, how far it may go, and when something is due."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from microformer.errors import UserError
 from microformer.training.config import TrainConfig
 
 
@@ -44,7 +46,13 @@ class Progress:
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> "Progress":
-        return cls(**{one.name: state[one.name] for one in fields(cls) if one.name in state})
+        """What ``to_dict`` made, among other things. Raises ``UserError`` for what is no number."""
+        known = {one.name: state[one.name] for one in fields(cls) if one.name in state}
+        for name, value in known.items():
+            empty = value is None and getattr(cls, name) is None
+            if not empty and not (isinstance(value, (int, float)) and 0 <= value < math.inf):
+                raise UserError(f"{name} is {value!r:.40} in the checkpoint's state, so the run cannot go on from it.")
+        return cls(**known)
 
 
 @dataclass(frozen=True)

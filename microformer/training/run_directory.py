@@ -5,6 +5,7 @@ The trainer writes through it, pages and commands read through it. Whether a run
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -144,7 +145,7 @@ class Run:
         """Drop metrics and samples of steps that a resume is about to do again."""
         for name in (METRICS, SAMPLES):
             rows, _ = read_json_lines(self.path / name)
-            kept = [row for row in rows if row["step"] <= step]
+            kept = [row for row in rows if isinstance(row, dict) and _number(row.get("step")) <= step]
             if len(kept) < len(rows):
                 write_text(self.path / name, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
 
@@ -213,6 +214,11 @@ class ReadOnlyRun(Run):
     @contextlib.contextmanager
     def lock(self, patience: float = 2.0) -> Iterator[None]:
         yield
+
+
+def _number(value: Any) -> float:
+    """A number of a row that may be anything; what is none is beyond all."""
+    return value if isinstance(value, (int, float)) else math.inf
 
 
 def _rows(path: Path, since_byte: int) -> tuple[list[dict[str, Any]], int]:

@@ -99,7 +99,7 @@ def set_up(
     report(f"{_parameters(model)}. {how}")
     task = task_of(config.to_dict(), possible_tokens(model.logit_bias))
     if resumed_from is not None:
-        model.load_state_dict(load_tensors(resumed_from / checkpoint.WEIGHTS))
+        model.load_state_dict(load_tensors(resumed_from / checkpoint.WEIGHTS, model.state_dict()))
     runtime = _runtime(model, config.training, device, together)
     arithmetic = torch.bfloat16 if config.training.precision == "bf16" else torch.float32
     optimizer = runtime.own_optimizer or make_optimizer(model, config.training, arithmetic=arithmetic)
@@ -129,7 +129,7 @@ def _tell_of_cut_rows(dataset: Dataset, config: RunConfig, report: Callable[[str
 def checkpoint_to_resume(run: Run) -> Path | None:
     """The checkpoint to go on from, if there is one. Raises ``UserError`` when it cannot be trained any further."""
     found = checkpoint.newest(run.path)
-    if found is not None and "consolidated" in checkpoint.read_json(found / checkpoint.STATE):
+    if found is not None and "consolidated" in checkpoint.read_state(found):
         raise UserError(  # its long-term adapters have grown
             f"The newest checkpoint of {run.path.name} was consolidated, so its training cannot go on; "
             "take that back with consolidate --undo first."
@@ -151,12 +151,12 @@ def restore(directory: Path, optimizer: Optimizer) -> Progress:
             f"{directory.parent.parent.name} cannot be resumed with these settings: its checkpoint belongs to another "
             "optimizer; resume with the run's own config.yaml, or start a new run with --init."
         ) from None
-    return Progress.from_dict(checkpoint.read_json(directory / checkpoint.STATE))
+    return Progress.from_dict(checkpoint.read_state(directory))
 
 
 def _take_threads(directory: Path) -> None:
     """Use as many threads as a checkpoint's run did: others add up in another order, which does not give its bits."""
-    threads = checkpoint.read_json(directory / checkpoint.STATE).get("threads")
+    threads = checkpoint.read_state(directory).get("threads")
     if isinstance(threads, int) and 1 <= threads <= (os.cpu_count() or 1):
         torch.set_num_threads(threads)
 

@@ -92,6 +92,12 @@ def test_missing_and_damaged_files_are_refused(dataset: Dataset, tmp_path: Path)
     np.save(path, np.zeros(5))
     with pytest.raises(UserError, match="does not hold token ids"):
         Dataset.open(dataset.directory)
+    np.save(path, np.full(100, 60_000, np.uint16))
+    with pytest.raises(UserError, match="no token 60,000"):
+        Dataset.open(dataset.directory).seen_tokens()
+    np.save(path, np.zeros(1, np.uint16))
+    with pytest.raises(UserError, match="nothing to validate on"):
+        next(Dataset.open(dataset.directory).validation_windows(8, 2))
     path.unlink()
     with pytest.raises(UserError, match=r"lacks val\.npy"):
         Dataset.open(dataset.directory)

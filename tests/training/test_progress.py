@@ -1,7 +1,10 @@
 """Budgets, warm-up, and when something is due."""
 
+from typing import Any
+
 import pytest
 
+from microformer.errors import UserError
 from microformer.training.config import TrainConfig
 from microformer.training.progress import Budget, Due, Progress
 
@@ -31,6 +34,12 @@ def test_due_by_steps_or_by_time() -> None:
     assert due.now(10, 0) and due.now(1, 30)
     due.done(10, 5)
     assert not due.now(19, 34) and due.now(19, 35)
+
+
+@pytest.mark.parametrize("odd", [{"seconds": "long"}, {"tokens": None}, {"best_loss": [1]}, {"step": float("inf")}])
+def test_what_is_no_progress_is_refused(odd: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=f"{next(iter(odd))} is .* in the checkpoint's state"):
+        Progress.from_dict(Progress().to_dict() | odd)
 
 
 def test_progress_survives_a_checkpoint() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from microformer.errors import UserError
+from microformer.tasks.choose import task_of
 from microformer.training.config import RunConfig
 from microformer.training.loop import train
 from microformer.training.run_directory import Run
@@ -67,6 +68,39 @@ def test_resume_with_another_model_is_refused(dataset: Path, tmp_path: Path, mak
     wider = dataclasses.replace(config, model=dataclasses.replace(config.model, n_layers=3))
     with pytest.raises(UserError, match=r"model\.n_layers is 3"):
         train(wider, dataset, tmp_path / "run", resume=True, report=quiet)
+
+
+def test_resume_with_another_configuration_beside_it_is_refused(
+    dataset: Path, tmp_path: Path, make_run_config: Make
+) -> None:
+    config, run = make_run_config(max_steps=1), Run(tmp_path / "run")
+    train(config, dataset, run.path, report=quiet)
+    untied = dataclasses.replace(run.config(), model=dataclasses.replace(run.config().model, tie_weights=False))
+    run.write_config(untied)
+    with pytest.raises(UserError, match="does not fit its configuration"):
+        train(untied, dataset, run.path, resume=True, report=quiet)
+
+
+def test_rows_that_are_none_do_not_hinder_a_resume(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
+    config, run = make_run_config(max_steps=1), Run(tmp_path / "run")
+    train(config, dataset, run.path, report=quiet)
+    (run.path / "metrics.jsonl").write_text('5\n{}\n{"step": "one"}\n{"step": 1, "loss": 2.0}\n{"step": 9}\n')
+    train(make_run_config(max_steps=2), dataset, run.path, resume=True, report=quiet)
+    assert [row["step"] for row in run.metrics()[0]] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ({"labels": 5}, "labels"),
+        ({"task": "regression", "value_mean": "x"}, "value_mean"),
+        ({"task": "classification", "labels": ["a", "b"]}, "needs a model with 2 outputs"),
+        ({"task": "zzz"}, "names the task 'zzz'"),
+    ],
+)
+def test_a_task_that_cannot_be_is_refused(odd: dict[str, Any], words: str, make_run_config: Make) -> None:
+    with pytest.raises(UserError, match=words):
+        task_of(make_run_config().to_dict() | odd)
 
 
 def test_resume_with_another_optimizer_is_refused(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
