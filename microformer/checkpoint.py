@@ -5,7 +5,6 @@ resumed), ``state.json`` and ``manifest.json``, which has the SHA-256 of each an
 """
 
 import hashlib
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from microformer.tensor_files import load_tensors, read_header, save_tensors
 
 STARTER = Path(__file__).parent.parent / "assets" / "starter"
 WEIGHTS, OPTIMIZER, STATE, MANIFEST = "model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"
+MOST_STEPS = 1e12
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,11 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     Raises ``UserError`` for what no checkpoint holds.
     """
     state = read_json(checkpoint / STATE) if (checkpoint / STATE).is_file() else {}
-    numbers = [state.get(name) or 0 for name in ("step", "val_loss")] if isinstance(state, dict) else [None]
-    if not all(isinstance(number, (int, float)) and 0 <= number < math.inf for number in numbers):
-        raise UserError(f"{checkpoint / STATE} is not what a checkpoint holds; use another checkpoint.")
-    return state
+    if isinstance(state, dict):
+        step, loss = state.get("step", 0), state.get("val_loss") or 0.0
+        if isinstance(step, (int, float)) and 0 <= step < MOST_STEPS and isinstance(loss, (int, float)):
+            return state
+    raise UserError(f"{checkpoint.name}/{STATE} is not what a checkpoint holds; use another checkpoint.")
 
 
 def resolve(run: str | Path) -> Path:

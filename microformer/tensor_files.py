@@ -74,7 +74,7 @@ def read_header(path: Path) -> dict[str, Any]:
                     raise ValueError
     except FileNotFoundError:
         raise UserError(f"There is no file {path}.") from None
-    except (ValueError, struct.error, KeyError, TypeError, RecursionError):
+    except (ValueError, struct.error, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{path.name} is not a safetensors file.") from None
     if count > MAX_PARAMETERS:
         raise UserError(f"{path.name} holds {count:,} numbers, more than the {MAX_PARAMETERS:,} that are allowed.")

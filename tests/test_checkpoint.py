@@ -71,7 +71,9 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, model: Transformer,
     assert newest is not None and newest.name == "step-1"
 
 
-@pytest.mark.parametrize("text", ["5", "[]", '{"val_loss": "low"}', '{"step": -1}', '{"step": "last"}', "9" * 5000])
+@pytest.mark.parametrize(
+    "text", ["5", "[]", '{"val_loss": "low"}', '{"step": -1}', '{"step": 1e300}', '{"step": "last"}', "9" * 5000]
+)
 def test_a_state_that_is_none_is_refused(tmp_path: Path, model: Transformer, text: str) -> None:
     directory = save_step(tmp_path, model, 1)
     (directory / checkpoint.STATE).write_text(text)
@@ -125,6 +127,7 @@ def test_foreign_weights_that_do_not_fit_are_refused(tmp_path: Path, model: Tran
         b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
         json.dumps({"a": {"dtype": "F32", "shape": [2**60], "data_offsets": [0, 4]}}).encode(),
         b"not json",
+        b"[1]",
         b"[" * 100_000,
     ],
 )

@@ -5,7 +5,6 @@ what is known about it, and the metrics. The text that the model was trained on 
 """
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from microformer import checkpoint
 from microformer.data.tokenizers import load_tokenizer
 from microformer.errors import UserError
-from microformer.files import check_new_directory, directory_written_whole, read_json, read_json_lines, write_text
+from microformer.files import check_new_directory, directory_written_whole, read_json_lines, write_text
 from microformer.training.config import RunConfig
 from microformer.training.run_directory import CONFIG, METRICS, TOKENIZER, Run
 
@@ -21,6 +20,7 @@ WEIGHTS, STATE = checkpoint.WEIGHTS, checkpoint.STATE
 NEEDED = (CONFIG, TOKENIZER, WEIGHTS)
 LARGEST = {CONFIG: 2**20, TOKENIZER: 2**26, WEIGHTS: 2**33, STATE: 2**20, METRICS: 2**26}
 """The files of a bundle, and how many bytes each may have."""
+LARGEST_NUMBER = 1e30
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def unbundle(directory: Path, out: Path, origin: str) -> Path:
                 f"the model knows {config.model.vocab_size} tokens, but its tokenizer has {tokenizer.vocab_size}."
             )
         model = checkpoint.load_weights(config.model, directory / WEIGHTS)
-        state = _numbers(read_json(directory / STATE)) if (directory / STATE).is_file() else {}
+        state = _numbers(checkpoint.read_state(directory))
         metrics = [_numbers(row) for row in read_json_lines(directory / METRICS)[0]]
     except UserError as error:
         raise UserError(f"{origin} cannot be used: {error}") from None
@@ -95,20 +95,19 @@ def unbundle(directory: Path, out: Path, origin: str) -> Path:
 
 def step_of(chosen: Path) -> int:
     """The step of a checkpoint directory, from its ``state.json`` or its name."""
-    if (chosen / STATE).is_file():
-        state = _numbers(read_json(chosen / STATE))
-        if "step" in state:
-            return int(state["step"])
+    state = checkpoint.read_state(chosen)
+    if "step" in state:
+        return int(state["step"])
     digits = chosen.name.removeprefix("step-")
     return int(digits) if digits.isdigit() else 0
 
 
 def _numbers(row: Any) -> dict[str, Any]:
-    """The finite numbers of one JSON object: all that a bundle's state and metrics may bring along."""
+    """The numbers of one JSON object, none beyond all use: all that a bundle's state and metrics may bring along."""
     if not isinstance(row, dict):
         return {}
     return {
         str(name)[:100]: value
         for name, value in row.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
     }

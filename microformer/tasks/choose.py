@@ -84,7 +84,7 @@ def task_of(config: Mapping[str, Any], only: Tensor | None = None) -> Task:
     if task not in KINDS:
         raise UserError(f"config.yaml names the task {task!r}; known are {', '.join(KINDS)}.")
     labels = config.get("labels") or []
-    if not isinstance(labels, list):
+    if not isinstance(labels, list) or (task == "classification" and not labels):
         raise UserError(f"config.yaml has the labels {labels!r}, but must have a list of names.")
     try:
         mean, scale = (float(config.get(name) or 0.0) for name in ("value_mean", "value_scale"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from microformer.adapters.session import SessionMemory
 from microformer.checkpoint import Loaded, base_hash
+from microformer.data.tokenizers.base import valid_text
 from microformer.errors import UserError
 from microformer.model.config import ModelConfig
 from microformer.teaching.keys import key
@@ -46,6 +47,8 @@ def checked(fact: Fact) -> Fact:
         raise UserError("The prompt is empty; write what the model shall answer to.")
     if not fact.answer.strip():
         raise UserError(f"The answer to {fact.prompt!r} is empty; write what the model shall say.")
+    if valid_text(fact.prompt + fact.answer) != fact.prompt + fact.answer:
+        raise UserError("The fact has half a character in it (a lone surrogate); write it again.")
     if len(fact.prompt) + len(fact.answer) > MAX_TEXT:
         raise UserError(f"The fact {fact.prompt[:40]!r}… is longer than {MAX_TEXT:,} characters; shorten it.")
     return fact

@@ -103,6 +103,7 @@ def read_text_of(path: Path) -> dict[str, Any]:
         raise UserError(f"{file.name} is larger than {MAX_BYTES // 2**20} MB, which no session is.")
     try:
         text = json.loads(read_header(file)["__metadata__"]["session"])
+        json.dumps(text, ensure_ascii=False).encode()  # fails for half a character, which could not be saved again
         if not _is_session(text):
             raise ValueError
     except (KeyError, TypeError, ValueError, RecursionError):

@@ -64,7 +64,10 @@ def changed(file: Path, **changes: bytes | None) -> Path:
         ({"config__yaml": b"!!python/object/apply:os.system ['true']"}, "not valid YAML"),
         ({"config__yaml": b"model: {d_model: 32, n_heads: 4, vocab_size: 284}"}, "tokens|does not fit"),
         ({"config__yaml": b"model: {d_modl: 32}"}, "did you mean d_model"),
+        ({"config__yaml": b"about: &a [x]\nlabels: [*a]"}, "refer to a value"),
         ({"tokenizer__json": b"{}"}, "cannot be used"),
+        ({"state__json": b'{"step": ' + b"9" * 400 + b"}"}, "not what a checkpoint holds"),
+        ({"state__json": b"5"}, "not what a checkpoint holds"),
     ],
 )
 def test_a_zip_that_is_no_exported_run_is_refused_and_leaves_nothing(
@@ -96,7 +99,7 @@ def test_what_is_no_zip_or_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_only_numbers_come_along_with_foreign_metrics(run: Path, tmp_path: Path) -> None:
-    rows = [{"step": 1, "loss": 2.0, "note": "<script>"}, ["no row"], {"loss": 3.0}]
+    rows = [{"step": 1, "loss": 2.0, "note": "<script>", "lr": 10**400}, ["no row"], {"loss": 3.0}]
     lines = "".join(json.dumps(row) + "\n" for row in rows).encode() + b'{"step": 2, "loss": NaN}\n'
     file = changed(export_run(run, tmp_path / "run.zip"), metrics__jsonl=lines)
     assert Run(import_run(file, tmp_path / "again")).metrics()[0] == [{"step": 1, "loss": 2.0}, {"step": 2}]

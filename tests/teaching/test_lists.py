@@ -34,6 +34,7 @@ def test_json_lines_and_tables_say_the_same(tmp_path: Path, name: str, text: str
         ("a.jsonl", '{"prompt": "a"}', "Line 1 of a.jsonl is not a fact"),
         ("a.jsonl", '["a", "b"]', "is not a fact"),
         ("a.jsonl", '{"prompt": "a", "answer": " "}', "Line 1 of a.jsonl: The answer to 'a' is empty"),
+        ("a.jsonl", '{"prompt": "a\\ud800", "answer": "b"}', "Line 1 of a.jsonl: .* half a character"),
         ("a.csv", "a,b\nc", "Line 2 of a.csv has 1 columns"),
         ("a.csv", 'a,"b', "Line 1 of a.csv cannot be read as a table"),
         ("a.csv", "prompt,answer\n", "holds no facts"),

@@ -81,6 +81,7 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path, loaded: L
         {"facts": [{"prompt": "a", "answer": "b"}, {"prompt": "A", "answer": "c"}]},
         {"facts": "all"},
         {"passages": [7]},
+        {"passages": [{"text": "a\ud800", "known": True}]},
         {"name": None},
         {"base_hash": 7},
         {"memory": []},

@@ -95,6 +95,7 @@ def test_rows_that_are_none_do_not_hinder_a_resume(dataset: Path, tmp_path: Path
         ({"labels": 5}, "labels"),
         ({"task": "regression", "value_mean": "x"}, "value_mean"),
         ({"task": "classification", "labels": ["a", "b"]}, "needs a model with 2 outputs"),
+        ({"task": "classification"}, "labels"),
         ({"task": "zzz"}, "names the task 'zzz'"),
     ],
 )
