@@ -11,8 +11,9 @@ from microformer.data.counting import token_counts
 from microformer.data.datasets import Dataset
 from microformer.model.memory import Memory
 from microformer.model.transformer import Transformer
-from microformer.tasks.language import LanguageModelling
+from microformer.tasks.language import LanguageModelling, MaskedLanguageModelling
 from microformer.tasks.task import Evaluation, Task
+from microformer.training.lanes import side_by_side, worth_sharing
 
 
 def evaluate(
@@ -31,7 +32,9 @@ def evaluate(
     every token. Dropout is off while it runs.
     """
     task = task or LanguageModelling()
-    called = model if session is None else _WithSession(model, session)
+    called: nn.Module = model if session is None else _WithSession(model, session)
+    if isinstance(task, LanguageModelling | MaskedLanguageModelling) and next(model.parameters()).device.type == "cpu":
+        called = _InLanes(called)
     with evaluating(model), torch.inference_mode():
         return task.evaluate(
             called,
@@ -58,6 +61,26 @@ class _WithSession(nn.Module):
     def forward(self, tokens: Tensor, **others: Any) -> Tensor:
         logits: Tensor = self.model(tokens, session=self.session, **others)
         return logits
+
+
+class _InLanes(nn.Module):
+    """A model that reads the rows of a batch in lanes, which takes up to a third less time. It says the same."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.weights = sum(weight.numel() for weight in model.parameters())
+
+    def forward(self, tokens: Tensor, **others: Any) -> Tensor:
+        worth_it = worth_sharing(self.weights * tokens.numel() / 3)  # reading is a third of a training step
+        rows = tokens.tensor_split(min(torch.get_num_threads(), len(tokens)) if worth_it else 1)
+
+        def read(lane: int) -> Tensor:
+            with torch.inference_mode():
+                logits: Tensor = self.model(rows[lane], **others)
+                return logits
+
+        return torch.cat(side_by_side(read, len(rows)))
 
 
 @contextlib.contextmanager

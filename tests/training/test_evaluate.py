@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from microformer.adapters.session import SessionMemory
 from microformer.data.datasets import Dataset, open_validation
+from microformer.generation.threads import threads
 from microformer.model.config import ModelConfig
 from microformer.model.transformer import NEVER_SEEN, Transformer
 from microformer.tasks.kinds import KINDS
@@ -43,6 +44,18 @@ def test_batch_size_makes_no_difference(dataset: Path) -> None:
     model = small_model(data)
     losses = [evaluate(model, data, batch_size=size).loss for size in (1, 5, 64)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5) == pytest.approx(losses[2], rel=1e-5)
+
+
+def test_lanes_read_the_same(dataset: Path) -> None:
+    data = Dataset.open(dataset)
+    model = small_model(data, d_model=128)  # as large as it is, a second lane pays
+    session = SessionMemory.blank(model.config, width=4, layers=(1,))
+    session.up.normal_()
+    found = []
+    for lanes in (1, 3):
+        with threads(lanes):
+            found.append(evaluate(model, data, session=session, batch_size=16).loss)
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
 def test_dropout_is_off_while_evaluating_and_the_mode_is_restored(dataset: Path) -> None:
