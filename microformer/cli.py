@@ -24,7 +24,7 @@ COMMANDS = {
     "sample": "Let a model continue a prompt.",
     "teach": "Teach a model facts, which it keeps in a session memory.",
     "evaluate": "Measure a model on validation text.",
-    "propose": "Propose what to train in so many minutes on this machine.",
+    "propose": "Propose what to train on this machine in the minutes you have.",
     "profile": "Tell what a configuration costs before it is trained.",
     "bench": "Measure speed or memory of the program on this machine.",
     "consolidate": "Move what a session was taught into the model's long-term memory.",

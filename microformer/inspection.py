@@ -10,7 +10,7 @@ from microformer.errors import UserError
 from microformer.model.transformer import Transformer
 
 MOST_TOKENS = 64
-"""A text is looked at by its last so many tokens, unless more are asked for."""
+"""How many of a text's last tokens are looked at, unless more are asked for."""
 
 
 @dataclass(frozen=True)

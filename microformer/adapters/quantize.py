@@ -20,8 +20,8 @@ from microformer.model.transformer import Transformer
 GROUP = 64
 """Inputs of a row that share an int4 scale: 4.5 bits a weight in all."""
 INPUTS, OUTPUTS = 32, 16
-"""The int8 kernel reads so many inputs at a time, past the end of a row if need be (a crash, then); the int4 kernel
-makes so many outputs. Weights are filled up with zeros to a multiple."""
+"""How many inputs the int8 kernel reads at a time (past the end of a row it would crash) and how many outputs the int4
+kernel makes. Weights are padded with zeros to a multiple."""
 SHRINK = (1.0, 0.95, 0.9, 0.85, 0.8)
 """How much of a group's range is tried; cutting an outlier off can serve the others."""
 
@@ -117,10 +117,10 @@ class Int8Table(Int8Linear):
 
 
 class Int4Linear(PackedLinear):
-    """Numbers 0 to 15, less 8, times the group's scale, plus its middle: ``scale`` (groups, rows, 2) has both.
+    """Integers 0 to 15, less 8, times the group's scale, plus its middle: ``scale`` (groups, rows, 2) has both.
 
     In memory they lie as the processor's kernel wants them (``kernel``). A file has ``packed`` (rows, inputs / 2), two
-    neighbours to a byte, the first in the low half; both sides are filled up with zeros.
+    neighbours to a byte, the first in the low half; both sides are padded with zeros.
     """
 
     reads_at_once = GROUP

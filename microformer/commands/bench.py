@@ -17,7 +17,7 @@ DESCRIPTION = (
 
 
 MOST_WINDOWS = 200
-"""Of the validation text, so many windows of the context tell the loss."""
+"""How many windows of the validation text the loss is measured on."""
 
 
 def add_arguments(parser: Parser) -> None:

@@ -1,4 +1,4 @@
-"""``propose``: what to train on a text in so many minutes on this machine, and how good it will be."""
+"""``propose``: what to train on a text in some minutes on this machine, and how good it will be."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``sample``: a model goes on from a prompt."""
+"""``sample``: a model continues a prompt."""
 
 import secrets
 import sys
@@ -30,7 +30,7 @@ def add_arguments(parser: Parser) -> None:
     from microformer.generation.settings import Sampling
 
     parser.add_argument("run", metavar="RUN", help="A run, a checkpoint, or the word starter.")
-    parser.option("--prompt", metavar="TEXT", help="What to go on from; without one the model begins by itself.")
+    parser.option("--prompt", metavar="TEXT", help="What to continue; without one the model begins by itself.")
     parser.option("--prompts", metavar="FILE", help='Many prompts: lines of {"prompt": "…"}.')
     parser.add_argument("--interactive", action="store_true", help="Ask for prompts at the terminal.")
     parser.add_argument("--stream", action="store_true", help="Show the text while it is written.")

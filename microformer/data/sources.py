@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 10**12
 VAL_EVERY = 10
-"""Of rows with answers, one in so many is kept for validation."""
+"""Of rows with answers, one in this many is kept for validation."""
 
 
 class Unreachable(UserError):

@@ -39,7 +39,7 @@ def open_text(path: Path) -> io.TextIOWrapper:
 
 
 def read(file: io.TextIOWrapper, path: Path, characters: int, *, line: bool = False) -> str:
-    """The next ``characters`` of an open file, or with ``line`` its next line up to so many; empty at its end.
+    """The next ``characters`` of an open file, or with ``line`` its next line, at most as long; empty at its end.
 
     Raises ``UserError`` where the bytes are not text.
     """

@@ -17,7 +17,7 @@ def weight_count(model: nn.Module) -> int:
 
 @contextlib.contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Compute with so many threads meanwhile."""
+    """Inside, PyTorch computes with ``count`` threads."""
     usual = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,7 +1,7 @@
 """The costly parts of a block with their backward passes written out: the same arithmetic in fewer passes over memory.
 
 They are for training on a CPU without a compiler, where autograd's own backward passes take up to twice as long. Each
-stands beside the plain form that it must equal. Numbers are kept in the format of the weights (bf16, say).
+stands beside the plain form that it must equal. Activations are kept in the format of the weights (bf16, say).
 """
 
 from typing import Any

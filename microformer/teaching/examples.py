@@ -10,7 +10,7 @@ from microformer.teaching.session import Fact, Session
 
 @dataclass(frozen=True)
 class Example:
-    """Tokens that the model reads, and what it shall say after the last ``len(targets)`` of them."""
+    """Tokens that the model reads, and what it is to say after the last ``len(targets)`` of them."""
 
     tokens: tuple[int, ...]
     targets: tuple[int, ...]

@@ -34,11 +34,11 @@ RELAX_OVER = 10
 SETTLING_WEIGHT = 4.0
 """How much more the drift weighs while a memory settles."""
 FILLED_BY = 10
-"""With so many examples in a memory, steps are halfway between those of a blank and those of a full one: the more it
+"""With this many examples in a memory, steps are halfway between those of a blank and those of a full one: the more it
 holds, the more a long step knocks out."""
 REHEARSED = 4
-"""Of many facts, one in so many is repeated in each step: of five hundred, 32 at a time left a step to knock out others
-faster than they came round again."""
+"""Of many facts, one in this many is repeated in each step: with 32 of five hundred at a time, steps knocked out others
+faster than those came round again."""
 LOOSER = 20
 """How much less the drift weighs where tokens are letters (see ``session_blocks``): there a lesson changes so little
 else that it can be as much shorter."""

@@ -11,8 +11,8 @@ from microformer.model.config import ModelConfig
 from microformer.teaching.keys import key
 
 MAX_FACTS = 10_000
-PLACES_A_UNIT, WIDEST = 14, 1024
-"""A memory gets more units when its answers have more tokens than so many for each unit of a block, up to a width."""
+TOKENS_A_UNIT, WIDEST = 14, 1024
+"""How many tokens of answers a unit of a block can hold; a memory that is asked for more gets wider, up to a limit."""
 SPELLING = 1024
 """A vocabulary up to this size spells names, more or less letter by letter."""
 MAX_TEXT = 20_000
@@ -20,7 +20,7 @@ MAX_TEXT = 20_000
 
 @dataclass(frozen=True)
 class Fact:
-    """After ``prompt`` the model shall write ``answer`` and stop."""
+    """After ``prompt`` the model is to write ``answer`` and stop."""
 
     prompt: str
     answer: str
@@ -44,9 +44,9 @@ def joint(prompt: str, answer: str) -> str:
 def checked(fact: Fact) -> Fact:
     """The fact itself, or ``UserError`` when it cannot be taught to any model."""
     if not fact.key:
-        raise UserError("The prompt is empty; write what the model shall answer to.")
+        raise UserError("The prompt is empty; write what the model is to answer.")
     if not fact.answer.strip():
-        raise UserError(f"The answer to {fact.prompt!r} is empty; write what the model shall say.")
+        raise UserError(f"The answer to {fact.prompt!r} is empty; write what the model is to say.")
     if valid_text(fact.prompt + fact.answer) != fact.prompt + fact.answer:
         raise UserError("The fact has half a character in it (a lone surrogate); write it again.")
     if len(fact.prompt) + len(fact.answer) > MAX_TEXT:
@@ -115,7 +115,7 @@ class Session:
 
 
 def blank_memory(config: ModelConfig, *, blocks: int | None = None) -> SessionMemory:
-    """The memory that a session of a model of this shape starts with; ``blocks``: behind so many of the last blocks.
+    """The memory that a session of a model of this shape starts with, behind the last ``blocks`` of them.
 
     A third wider behind one block than behind each of several; at most 256 kB behind two.
     """
@@ -127,7 +127,7 @@ def blank_memory(config: ModelConfig, *, blocks: int | None = None) -> SessionMe
 
 def roomy(memory: SessionMemory, places: int) -> SessionMemory:
     """The memory with blank units added where ``places`` tokens of answers are more than its width can hold."""
-    needed = -(-places // (64 * PLACES_A_UNIT)) * 64
+    needed = -(-places // (64 * TOKENS_A_UNIT)) * 64
     return memory.widened(min(needed, WIDEST))
 
 

@@ -45,7 +45,7 @@ def one_slip_apart(word: str, other: str) -> bool:
 def corrected(prompt: Sequence[str], taught: Sequence[str], known: frozenset[str]) -> list[str]:
     """The words of ``prompt`` with the first slip put right that makes one of the ``taught`` words which are missing.
 
-    A word that is itself ``known`` (from any taught prompt) is no slip.
+    A word that is itself ``known`` (from any taught prompt) is not a slip.
     """
     missing = list((Counter(taught) - Counter(prompt)).elements())
     for place, word in enumerate(prompt):

@@ -12,7 +12,7 @@ Rows = Sequence[dict[str, Any]]
 class Facts:
     """What the rules look at. ``train`` and ``validation`` are (step, loss) pairs in order; losses are in nats.
 
-    ``done`` is the share of the run that lies behind. ``train_tokens``, ``parameters``, ``context`` and
+    ``done`` is the share of the run that is over. ``train_tokens``, ``parameters``, ``context`` and
     ``document_tokens`` (how long a document is on average) are 0 where not known.
     """
 
@@ -85,7 +85,7 @@ def rate_too_high(facts: Facts) -> bool:
 
 
 def rate_too_low(facts: Facts) -> bool:
-    """The training loss is still falling as a line, and has come only a little way, when much of the run is done."""
+    """The training loss still falls in a straight line and has come only a little way when much of the run is over."""
     losses = _smooth([loss for _, loss in facts.train])
     if len(losses) < 20 or facts.done < 0.3:
         return False
@@ -181,7 +181,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _mean_loss(points: list[tuple[int, float]], *, after: float = -1, before: float = math.inf) -> float:
-    """The mean loss of steps after and up to the given ones, of the ten nearest to ``before``'s end at most."""
+    """The mean loss of the last ten rows (at most) of the steps after ``after``, up to ``before``."""
     return _mean([loss for step, loss in points if after < step <= before][-10:])
 
 

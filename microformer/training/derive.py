@@ -1,4 +1,4 @@
-"""A run made from another one's weights without training: its LoRA merged, or its numbers made smaller."""
+"""A run made from another one's weights without training: its LoRA merged, or its weights in fewer bits."""
 
 import shutil
 from dataclasses import replace

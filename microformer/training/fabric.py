@@ -73,15 +73,15 @@ def fabric_arguments(training: TrainConfig) -> dict[str, Any]:
 
 
 def agreed(training: TrainConfig) -> TrainConfig:
-    """The same settings with a precision that needs no measuring, so that all processes come to the same: bf16 on GPUs,
-    fp32 on CPUs, unless one was asked for."""
+    """The same settings with a precision that needs no measuring, so that all processes choose the same: unless one was
+    asked for, bf16 on GPUs and fp32 on CPUs."""
     if training.precision != "auto":
         return training
     return replace(training, precision="bf16" if find_device(training.device).type == "cuda" else "fp32")
 
 
 def launch(training: TrainConfig) -> "Fabric":
-    """Fabric with all its processes running; each of them goes on from here."""
+    """Fabric with all its processes running, each of which returns from here."""
     from lightning.fabric import Fabric
 
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it tells each process's number, to everybody

@@ -178,7 +178,7 @@ class Supervisor:
         self.learn_speed(Run(child.path))
 
     def _reap(self) -> None:
-        """Forget a trainer that has ended; one that could not even begin is told of as failed."""
+        """Forget a trainer that has ended; one that could not even begin has failed."""
         if self._child is None or self._child.process.poll() is None:
             return
         child, self._child = self._child, None

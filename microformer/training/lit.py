@@ -63,7 +63,7 @@ class MicroformerLitModule(lightning.LightningModule):
         return loss
 
     def validation_step(self, dataset: Dataset, index: int) -> None:
-        """Judge the model on the whole validation split, which is one item."""
+        """Evaluate the model on the whole validation split, which is one item."""
         del index
         training = self.config.training
         found = evaluate(self.model, dataset, task=self.task, batch_size=min(training.batch_size, 64))
@@ -81,7 +81,7 @@ class MicroformerLitModule(lightning.LightningModule):
         return batch.to(device) if isinstance(batch, Batch) else batch
 
     def save(self, run: Path) -> None:
-        """Make a run directory of the model as it is now: it can be sampled, taught, shared, and begun from."""
+        """Make a run directory of the model as it is now: it can be sampled, taught, shared, and trained further."""
         directory = Run(run)
         directory.set_up(self.config, self.dataset.directory)
         place = run / "checkpoints" / f"step-{self.global_step}"
@@ -162,7 +162,7 @@ class FactorOptimizer(torch.optim.Optimizer):
 
 
 def factor_of(training: TrainConfig, steps: int) -> Callable[[int], float]:
-    """The schedule's factor by the number of steps done, for a run of so many."""
+    """The schedule's factor by the number of steps done, for a run of ``steps``."""
     budget = Budget(max(1, steps))
 
     def factor(done: int) -> float:

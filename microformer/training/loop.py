@@ -1,4 +1,4 @@
-"""The training loop: take a step, look at it, evaluate, save, until the budget is spent or somebody says stop.
+"""The training loop: take a step, note how it went, evaluate, save, until the budget is spent or somebody says stop.
 
 It knows the model through a ``Task``, devices through a ``Runtime``, and the world through the run's directory.
 """
@@ -80,7 +80,7 @@ def train(
 def run_beside(
     config: RunConfig, data: Path, run: Path, resume: bool, init: Path | None, clock: Callable[[], float]
 ) -> None:
-    """The part of all processes but the first when several train together: the same steps, without a word."""
+    """What all processes but the first do when several train together: the same steps, silently."""
 
     def silent(line: str) -> None: ...
 
@@ -150,7 +150,7 @@ def rate_factor(job: Job, done: float) -> float:
 
 
 def record(job: Job, row: dict[str, Any], report: Callable[[str], None], *, judged: bool) -> None:
-    """Write a row where people and tools look for it; one with an evaluation (``judged``) with a sample beside it."""
+    """Write a row of metrics where people and tools look for it; with an evaluation (``judged``), a sample as well."""
     layers = {"grad_norm_by_layer": gradient_by_layer(job, row["grad_norm"])} if judged else {}
     job.run.append_metrics(row | layers)
     job.log.row(row)
@@ -162,8 +162,8 @@ def record(job: Job, row: dict[str, Any], report: Callable[[str], None], *, judg
 def take_step(job: Job, factor: float, *, short: bool = False, dropout: float = 1.0) -> tuple[Tensor, Tensor]:
     """One optimizer step; returns the batch's loss and the norm of the gradient, still on the device.
 
-    It drops ``dropout`` times what the model's configuration says. A ``short`` one reads the same number of tokens in
-    windows of half the context. Batches and dropout depend on nothing but the seed and the step, which is what makes a
+    ``dropout`` multiplies the dropout of the model's configuration. A ``short`` step reads as many tokens in windows of
+    half the context. Batches and dropout depend on nothing but the seed and the step, which is what makes a
     resume exact.
     """
     training, runtime, step = job.training, job.runtime, job.progress.step + 1

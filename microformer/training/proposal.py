@@ -65,7 +65,7 @@ class Proposal:
 def propose(
     minutes: float, dataset: Path | None, ladder: Mapping[str, RunConfig], home: Path | None = None
 ) -> Proposal:
-    """The best run of so many minutes on a dataset (``None``: Tiny Tales that are yet to be made).
+    """The best run of ``minutes`` on a dataset (``None``: Tiny Tales that are yet to be made).
 
     Of the presets in ``ladder`` it is the one that learns from most of the text in that time: small ones read faster,
     large ones have more room. Takes about two seconds where no step was tried here before.
@@ -92,7 +92,7 @@ def useful_tokens(tokens: float, parameters: int) -> float:
 
 
 def expected_bits_per_byte(hardness: float, bytes_read: float) -> float:
-    """What a model reaches on a text after so many useful bytes of it."""
+    """What a model reaches on a text after it has read so many useful bytes."""
     return SCALE * (bytes_read / 1e6) ** OF_READING * hardness**OF_HARDNESS
 
 

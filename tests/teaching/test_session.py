@@ -6,7 +6,7 @@ import torch
 from microformer.checkpoint import Loaded
 from microformer.errors import UserError
 from microformer.teaching.examples import fact_example, passage_examples
-from microformer.teaching.session import PLACES_A_UNIT, WIDEST, Fact, Session, roomy
+from microformer.teaching.session import TOKENS_A_UNIT, WIDEST, Fact, Session, roomy
 from tests.teaching.small_models import FACTS, make_loaded
 
 
@@ -66,6 +66,6 @@ def test_a_session_of_a_shallow_model_uses_what_there_is() -> None:
 
 def test_a_memory_gets_wider_with_what_it_has_to_hold(taught: Session) -> None:
     width = taught.memory.down.shape[2]
-    assert roomy(taught.memory, PLACES_A_UNIT * width) is taught.memory
-    wider = [roomy(taught.memory, PLACES_A_UNIT * width + more).down.shape[2] for more in (1, 10**6)]
+    assert roomy(taught.memory, TOKENS_A_UNIT * width) is taught.memory
+    wider = [roomy(taught.memory, TOKENS_A_UNIT * width + more).down.shape[2] for more in (1, 10**6)]
     assert wider == [width + 64, WIDEST]
