@@ -6,6 +6,7 @@ import pytest
 
 from microformer.errors import UserError
 from microformer.generation.settings import Sampling
+from microformer.training.run_directory import Run
 from microformer.ui.actions import models, sample, streams
 from microformer.ui.workspace import Visitor, Workspace, new_secret
 from tests.hub.conftest import make_run
@@ -107,9 +108,9 @@ def test_a_setting_left_out_has_its_default() -> None:
 def test_a_prompt_of_tales_gives_way_to_one_that_suits_the_model_and_a_typed_one_does_not(
     workspace: Workspace, ada: Visitor, run: str
 ) -> None:
-    own = models.prompts(workspace, ada, run)[0]
-    assert own not in models.TALES_PROMPTS
-    assert models.suited(workspace, ada, run, models.TALES_PROMPTS[0]) == own
+    assert models.suited(workspace, ada, run, models.TALES_PROMPTS[0]) == models.TALES_PROMPTS[0], "none is known"
+    Run(workspace.runs.get(run, ada)).append_sample({"step": 1, "prompt": "The sea", "text": " is wide."})
+    assert models.suited(workspace, ada, run, models.TALES_PROMPTS[0]) == "The sea"
     assert models.suited(workspace, ada, run, "What I typed") == "What I typed"
 
 
