@@ -16,10 +16,6 @@ DESCRIPTION = (
 )
 
 
-MOST_WINDOWS = 200
-"""How many windows of the validation text the loss is measured on."""
-
-
 def add_arguments(parser: Parser) -> None:
     """What ``bench`` accepts."""
     parser.add_argument("what", metavar="|".join(BENCHES), choices=list(BENCHES), help="What to measure.")
@@ -57,7 +53,7 @@ def teach(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
     from microformer.bench.sessions import bench_sessions
     from microformer.bench.teach import STEPS, bench_teach, character_model
     from microformer.checkpoint import load
-    from microformer.commands.validation import validation_of, windows_of
+    from microformer.training.held_out import validation_of, windows_of
 
     with tempfile.TemporaryDirectory() as directory:
         models = {values["run"]: load(values["run"])}
@@ -66,7 +62,7 @@ def teach(values: dict[str, Any]) -> tuple[dict[str, Any], str]:
             models[name] = character_model(_data(values), Path(directory), output.note)
         found = {}
         for name, loaded in models.items():
-            held_out = windows_of(validation_of(loaded, None), loaded.model.config.max_seq_len)[:MOST_WINDOWS]
+            held_out = windows_of(validation_of(loaded, None), loaded.model.config.max_seq_len)
             output.note(name)
             found[name] = bench_teach(loaded, held_out, report=output.note)
         output.note("thirty sessions at once")

@@ -44,9 +44,9 @@ def move(values: dict[str, Any]) -> None:
     from microformer.checkpoint import load
     from microformer.commands.lessons import finished
     from microformer.commands.sessions import open_sessions
-    from microformer.commands.validation import validation_of, windows_of
     from microformer.teaching.consolidate import consolidate
     from microformer.teaching.history import keep_consolidated
+    from microformer.training.held_out import validation_of, windows_of
 
     loaded = load(values["run"])
     (session,) = open_sessions([values["session"]], loaded)

@@ -1,10 +1,16 @@
 """``evaluate``: how well a run does on validation data."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microformer.commands import output
 from microformer.commands.options import Parser, add_json
+from microformer.errors import UserError
+from microformer.tasks.kinds import KINDS
+
+if TYPE_CHECKING:
+    from microformer.data.datasets import Dataset
+    from microformer.tasks.task import Task
 
 DESCRIPTION = "Measure a model on all validation text of its dataset, in windows of its context, or on all rows."
 
@@ -29,9 +35,9 @@ def run(values: dict[str, Any]) -> None:
     """Measure and print."""
     from microformer.checkpoint import load
     from microformer.commands.sessions import forced, open_sessions
-    from microformer.commands.validation import named_labels, refuse_other_rows, validation_of
     from microformer.tasks.choose import task_of
     from microformer.training.evaluate import count_never_seen, evaluate
+    from microformer.training.held_out import validation_of
 
     loaded = load(values["run"])
     task = task_of(loaded.config)
@@ -56,3 +62,24 @@ def run(values: dict[str, Any]) -> None:
         numbers = {name: value for name, value in found.to_dict().items() if isinstance(value, float)}
         metrics = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in numbers.items())
         output.result(f"{metrics} on {round(task.extent(dataset, 'val', loaded.model.config.max_seq_len).rows):,} rows")
+
+
+def refuse_other_rows(task: "Task", dataset: "Dataset") -> None:
+    """Raise ``UserError`` for a dataset whose rows are not what the task is about."""
+    from microformer.tasks.whole_texts import Classification
+
+    _, needed = KINDS[task.name]
+    if needed not in ("text", dataset.kind):
+        raise UserError(
+            f"This run does {task.name.replace('_', ' ')}, but the dataset holds {dataset.kind} rows; "
+            "give one of its kind with --data DIR."
+        )
+    if isinstance(task, Classification) and tuple(dataset.info.labels) != task.labels:
+        raise UserError(f"The dataset has the labels {', '.join(dataset.info.labels)}, but the run knows others.")
+
+
+def named_labels(task: "Task") -> dict[str, list[str]]:
+    """The names of the rows and columns of a confusion matrix."""
+    from microformer.tasks.whole_texts import Classification
+
+    return {"labels": list(task.labels)} if isinstance(task, Classification) else {}

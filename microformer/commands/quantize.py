@@ -30,10 +30,10 @@ def run(values: dict[str, Any]) -> None:
     """Write the smaller run, and compare the two."""
     from microformer.adapters.quantize import quantized, weight_bytes
     from microformer.checkpoint import load
-    from microformer.commands.validation import validation_of
     from microformer.tasks.choose import task_of
     from microformer.training.derive import derive
     from microformer.training.evaluate import evaluate
+    from microformer.training.held_out import validation_of
 
     loaded = load(values["run"])
     task = task_of(loaded.config)

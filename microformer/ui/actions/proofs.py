@@ -149,24 +149,11 @@ def _together(parts: "list[Change]") -> "Change":
 
 def held_out_of(loaded: "Loaded", windows: int = WINDOWS) -> "Tensor | None":
     """Windows (windows, length + 1) of the text that was kept aside when the model was trained, if it is here."""
-    import numpy as np
-    import torch
-
-    from microformer.data.datasets import Dataset, open_validation
-    from microformer.training.run_directory import Run
+    from microformer.training.held_out import validation_of, windows_of
 
     length = min(LENGTH, loaded.model.config.max_seq_len)
     try:
-        if (loaded.run / "val.npy").is_file():
-            dataset = open_validation(loaded.run)
-        else:
-            directory = Run(loaded.run).data()
-            if directory is None:
-                return None
-            dataset = Dataset.open(directory)
+        dataset = validation_of(loaded, None)
     except UserError:
         return None  # the dataset was deleted since
-    if dataset.tokenizer.hash != loaded.tokenizer.hash or len(dataset.val) < 2 * length:
-        return None
-    starts = np.linspace(0, len(dataset.val) - length - 1, windows).astype(int)
-    return torch.from_numpy(dataset.val[starts[:, None] + np.arange(length + 1)].astype(np.int64))
+    return windows_of(dataset, length, windows) if len(dataset.val) >= 2 * length else None

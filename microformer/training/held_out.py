@@ -1,4 +1,4 @@
-"""Where a run's validation text is."""
+"""The text that a run was not trained on: where it is, and windows of it."""
 
 from pathlib import Path
 
@@ -8,9 +8,6 @@ import torch
 from microformer.checkpoint import Loaded
 from microformer.data.datasets import Dataset, open_validation
 from microformer.errors import UserError
-from microformer.tasks.kinds import KINDS
-from microformer.tasks.task import Task
-from microformer.tasks.whole_texts import Classification
 from microformer.training.run_directory import Run
 
 
@@ -34,23 +31,6 @@ def validation_of(loaded: Loaded, data: Path | None) -> Dataset:
             f"prepare it again with --tokenizer {loaded.run}."
         )
     return dataset
-
-
-def refuse_other_rows(task: Task, dataset: Dataset) -> None:
-    """Raise ``UserError`` for a dataset whose rows are not what the task is about."""
-    _, needed = KINDS[task.name]
-    if needed not in ("text", dataset.kind):
-        raise UserError(
-            f"This run does {task.name.replace('_', ' ')}, but the dataset holds {dataset.kind} rows; "
-            "give one of its kind with --data DIR."
-        )
-    if isinstance(task, Classification) and tuple(dataset.info.labels) != task.labels:
-        raise UserError(f"The dataset has the labels {', '.join(dataset.info.labels)}, but the run knows others.")
-
-
-def named_labels(task: Task) -> dict[str, list[str]]:
-    """The names of the rows and columns of a confusion matrix."""
-    return {"labels": list(task.labels)} if isinstance(task, Classification) else {}
 
 
 def windows_of(dataset: Dataset, context: int, most: int = 64) -> torch.Tensor:
