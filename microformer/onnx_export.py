@@ -122,7 +122,7 @@ def check_packages() -> None:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
-            f"Writing ONNX needs the package {missing[0]}, which is not installed; pip install '.[onnx]' adds it."
+            f"Writing ONNX needs the package {missing[0]}, which is not installed; pip install -e '.[onnx]' adds it."
         )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "Let a model continue a prompt; other tasks have it tell a label, a number or an answer. A prompt that was "
-    "taught is answered from the session."
+    "taught is answered from the session, word for word unless a --temperature is given."
 )
 TOGETHER = 256  # texts that are handed to the engine at once
 
@@ -58,7 +58,7 @@ def run(values: dict[str, Any]) -> None:
         return
     recaller = Recaller(values, loaded)
     with Engine(loaded.model, loaded.tokenizer) as engine:
-        write = writer_of(values, loaded, sampling) or (lambda reads, memory: engine.samples(reads, sampling, memory))
+        write = writer_of(values, loaded, sampling) or engine.samples
         if values["interactive"]:
             converse(recaller, write, sampling, values)
             return
@@ -106,7 +106,7 @@ def begin(recaller: "Recaller", write: Write, prompt: str, sampling: "Sampling")
     answer = recaller.answer(prompt)
     if answer is not None:
         return [Whole(answer)] * sampling.num_samples
-    return write(*recaller(prompt))
+    return write(*recaller(prompt, sampling))
 
 
 def show(prompt: str, text: "Stream | Whole", values: dict[str, Any], *, alone: bool) -> None:

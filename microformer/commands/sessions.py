@@ -1,5 +1,6 @@
 """The sessions that a command was given, and what they make of a prompt."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from microformer.settings import Setting
 if TYPE_CHECKING:
     from microformer.adapters.session import SessionMemory
     from microformer.checkpoint import Loaded
+    from microformer.generation.sampling import Sampling
     from microformer.teaching.session import Session
 
 STRENGTH = Setting("--strength", float, False, 1.0, "", minimum=0, maximum=1)
@@ -60,17 +62,23 @@ class Recaller:
         self.gate: str = values["gate"]
         self.strength = convert_number(STRENGTH, values.get("strength", 1.0))
         self.from_list: bool = values["lookup"]
+        self.exact = self.gate == "auto" and "temperature" not in values
         if self.from_list and not self.sessions:
             raise UserError("--lookup answers from what a session was taught; give one with --session SESSION.")
 
-    def __call__(self, prompt: str) -> tuple[str, "SessionMemory | None"]:
-        """What the model is to read for ``prompt``, and the memory to read it with."""
+    def __call__(self, prompt: str, sampling: "Sampling") -> tuple[str, "Sampling", "SessionMemory | None"]:
+        """What the model is to read for ``prompt``, how it is to go on, and the memory to read it with.
+
+        What was taught is said word for word (greedily), unless a temperature was asked for.
+        """
         if not self.sessions or self.from_list:
-            return prompt, None
+            return prompt, sampling, None
         from microformer.teaching.recall import recall
 
         found = recall(self.sessions, prompt, self.gate, self.strength)
-        return found.reads, found.memory
+        if found.open and self.exact:
+            sampling = replace(sampling, temperature=0.0)
+        return found.reads, sampling, found.memory
 
     def answer(self, prompt: str) -> str | None:
         """What the list of facts says after ``prompt``, when that is what was asked for and it says anything."""

@@ -32,8 +32,8 @@ class Whole:
         return self.text
 
 
-Write = Callable[[str, "SessionMemory | None"], "Sequence[Stream | Whole]"]
-"""Writes the texts that follow a prompt, with a memory beside the model."""
+Write = Callable[[str, "Sampling", "SessionMemory | None"], "Sequence[Stream | Whole]"]
+"""Writes the texts that follow a prompt, as a sampling asks for, with a memory beside the model."""
 
 
 def add_whole_options(parser: Parser) -> None:
@@ -61,7 +61,7 @@ def writer_of(values: dict[str, Any], loaded: "Loaded", sampling: "Sampling") ->
         raise UserError("--stop works without --beams and --draft only; leave one of them out.")
     if beams is not None:
         return _beam_writer(values, loaded, sampling, beams)
-    return _draft_writer(values, loaded, sampling) if "draft" in values else None
+    return _draft_writer(values, loaded) if "draft" in values else None
 
 
 def _beam_writer(values: dict[str, Any], loaded: "Loaded", sampling: "Sampling", beams: int) -> Write:
@@ -72,7 +72,7 @@ def _beam_writer(values: dict[str, Any], loaded: "Loaded", sampling: "Sampling",
     if sampling.num_samples > beams:
         raise UserError(f"{sampling.num_samples} samples were asked for, but only {beams} beams; give more beams.")
 
-    def write(reads: str, memory: "SessionMemory | None") -> list[Whole]:
+    def write(reads: str, sampling: "Sampling", memory: "SessionMemory | None") -> list[Whole]:
         found = beam_search(
             loaded.model,
             prompt_ids(loaded.tokenizer, reads),
@@ -90,7 +90,7 @@ def _beam_writer(values: dict[str, Any], loaded: "Loaded", sampling: "Sampling",
     return write
 
 
-def _draft_writer(values: dict[str, Any], loaded: "Loaded", sampling: "Sampling") -> Write:
+def _draft_writer(values: dict[str, Any], loaded: "Loaded") -> Write:
     from dataclasses import replace
 
     from microformer.checkpoint import load
@@ -102,7 +102,7 @@ def _draft_writer(values: dict[str, Any], loaded: "Loaded", sampling: "Sampling"
     if draft.tokenizer.hash != loaded.tokenizer.hash:
         raise UserError(f"{values['draft']} has another tokenizer than {values['run']}; a draft needs the same one.")
 
-    def write(reads: str, memory: "SessionMemory | None") -> list[Whole]:
+    def write(reads: str, sampling: "Sampling", memory: "SessionMemory | None") -> list[Whole]:
         texts = []
         for number in range(sampling.num_samples):
             once = replace(sampling, seed=(sampling.seed or 0) + number)

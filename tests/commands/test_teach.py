@@ -61,6 +61,16 @@ def test_taught_facts_are_said_exactly_and_then_it_stops(command: Command, model
     assert {row["stop"] for row in rows} == {"endoftext"}
 
 
+def test_what_was_taught_is_said_word_for_word_unless_a_temperature_is_asked_for(
+    command: Command, model: Path, taught: Path
+) -> None:
+    asked = ["--prompt", FACTS[0][0], "--session", taught, "--num-samples", 20, "--max-tokens", 40, "--json"]
+    rows = command("sample", model, *asked, "--seed", 1).rows
+    assert {row["completion"] for row in rows} == {f" {FACTS[0][1]}"}
+    bold = command("sample", model, *asked, "--seed", 1, "--temperature", 3).rows
+    assert {row["completion"] for row in bold} != {f" {FACTS[0][1]}"}
+
+
 @pytest.mark.parametrize("closed", [["--gate", "off"], ["--strength", "0"], ["--prompt", "Once upon"]])
 def test_a_closed_gate_and_no_strength_are_the_base_model(
     command: Command, model: Path, taught: Path, closed: list[str]
