@@ -1,7 +1,7 @@
 """A whole model from its configuration: the transformer, and the adaptations that take the place of its layers."""
 
 from microformer.adapters.lora import add_lora
-from microformer.adapters.quantize import narrow
+from microformer.adapters.quantize import with_packed_layers
 from microformer.model.config import ModelConfig
 from microformer.model.transformer import Transformer
 
@@ -11,4 +11,4 @@ def build_model(config: ModelConfig) -> Transformer:
     model = Transformer(config)
     if config.lora_rank:
         add_lora(model)
-    return model if config.bits == 32 else narrow(model)
+    return model if config.bits == 32 else with_packed_layers(model)

@@ -61,22 +61,29 @@ def bench_sample(
         for _ in range(REPEATS):
             for name, write in ways.items():
                 speeds[name].append(_speed(write))
-    reference, one, several, *others = (statistics.median(speeds[name]) for name in speeds)
-    added = dict(zip(list(speeds)[3:], others, strict=True))
     return {
         "run": str(run),
         "parameters": sum(weight.numel() for weight in loaded.model.parameters()),
         "tokens": tokens,
-        "reference_tokens_per_second": round(reference, 1),
-        "engine_tokens_per_second": round(one, 1),
-        "streams": STREAMS,
-        "streams_tokens_per_second": round(several, 1),
-        "engine_over_reference": round(one / reference, 2),
-        "streams_over_engine": round(several / one, 2),
-        **{f"{name}_tokens_per_second": round(speed, 1) for name, speed in added.items()},
-        **{f"{name}_over_engine": round(speed / one, 2) for name, speed in added.items()},
+        **_compared(speeds),
         **agreement,
         **{f"{bits}_bits_times_smaller": _times_smaller(loaded.model, model) for bits, model in smaller},
+    }
+
+
+def _compared(speeds: dict[str, list[float]]) -> dict[str, float]:
+    """The median tokens a second of each way to write, and how they compare."""
+    median = {name: statistics.median(some) for name, some in speeds.items()}
+    reference, engine, streams = (median.pop(name) for name in ("reference", "engine", "streams"))
+    return {
+        "reference_tokens_per_second": round(reference, 1),
+        "engine_tokens_per_second": round(engine, 1),
+        "streams": STREAMS,
+        "streams_tokens_per_second": round(streams, 1),
+        "engine_over_reference": round(engine / reference, 2),
+        "streams_over_engine": round(streams / engine, 2),
+        **{f"{name}_tokens_per_second": round(speed, 1) for name, speed in median.items()},
+        **{f"{name}_over_engine": round(speed / engine, 2) for name, speed in median.items()},
     }
 
 

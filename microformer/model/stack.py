@@ -112,17 +112,21 @@ class Stack(nn.Module):
         learning = None if cache is not None else self._learning()
         looked_at = None if source is None else source_places(self.config, source, learning)
         if rows and 1 < seq <= LONGEST_PLAIN and learning is not None:
-            padded = None if lengths is None else self._mask(seq, None, lengths)
-            if padded is None:
-                scores = score_mask(self.config, rows, seq, learning.dtype)
-            else:
-                scores = heads_in_batch(padded.to(learning.dtype), rows, self.config.n_heads)
-            mask = scores.unflatten(0, (rows if len(scores) > 1 else 1, -1))
+            written_out, scores = self._training_mask(seq, rows, lengths, learning.dtype)
             halves = self.config.causal and seq >= fused.WORTH_HALVING
-            return Places(turns, mask, False, scores, halves, source=source, across=looked_at)
+            return Places(turns, written_out, False, scores, halves, source=source, across=looked_at)
         mask = self._mask(seq, cache, lengths)
         causal = self.config.causal and mask is None and seq > 1
         return Places(turns, mask, causal, source=source, across=looked_at)
+
+    def _training_mask(self, seq: int, rows: int, lengths: Tensor | None, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """``mask`` and ``scores`` of ``Places`` for training on a CPU, which take the causal mask written out."""
+        padded = None if lengths is None else self._mask(seq, None, lengths)
+        if padded is None:
+            scores = score_mask(self.config, rows, seq, dtype)
+        else:
+            scores = heads_in_batch(padded.to(dtype), rows, self.config.n_heads)
+        return scores.unflatten(0, (rows if len(scores) > 1 else 1, -1)), scores
 
     def _learning(self) -> Tensor | None:
         """A weight that learns in the first block where ``fused`` pays, else ``None``."""

@@ -13,6 +13,7 @@ import torch
 from microformer import checkpoint
 from microformer.data.datasets import Dataset
 from microformer.errors import UserError
+from microformer.files import sha256
 from microformer.generation.threads import threads
 from microformer.tensor_files import load_tensors, save_tensors
 from microformer.training.config import RunConfig
@@ -226,7 +227,7 @@ def _poison(run: Path) -> None:
     tensors["blocks.0.long_term.up"] = torch.full_like(tensors["blocks.0.long_term.up"], 3e38)
     save_tensors(tensors, directory / checkpoint.WEIGHTS)
     manifest = json.loads((directory / checkpoint.MANIFEST).read_text())
-    manifest[checkpoint.WEIGHTS] = checkpoint.sha256(directory / checkpoint.WEIGHTS)
+    manifest[checkpoint.WEIGHTS] = sha256(directory / checkpoint.WEIGHTS)
     (directory / checkpoint.MANIFEST).write_text(json.dumps(manifest))
 
 
