@@ -53,4 +53,5 @@ watch("value", () => {
   wake();
 });
 window.addEventListener("microformer:visitor", wake);
+window.addEventListener("microformer:look", pull);
 wake();

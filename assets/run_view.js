@@ -113,7 +113,12 @@ const pull = async () => {
   }
 };
 
-watch("value", () => { find("say").textContent = ""; spoken = null; eager_until = Date.now() + 10000; pull(); });
+// On a phone the run that was just started is a long way below.
+const come_into_sight = () => {
+  if (visible() && element.getBoundingClientRect().top > 0.6 * innerHeight) element.scrollIntoView({ behavior: "smooth" });
+};
+
+watch("value", () => { come_into_sight(); find("say").textContent = ""; spoken = null; eager_until = Date.now() + 10000; pull(); });
 new ResizeObserver(() => {
   if (!element.offsetWidth) return;
   for (const chart of CHARTS) if (find(chart.part).data) Plotly.Plots.resize(find(chart.part));

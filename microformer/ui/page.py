@@ -34,6 +34,15 @@ def script(*names: str) -> str:
     return VISITOR_JS + "".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
 
 
+def down_to(selector: str) -> str:
+    """JavaScript that scrolls down to what an event has changed, where that is out of sight, as on a phone."""
+    return (
+        f"() => {{ const place = document.querySelector('{selector}');"
+        " if (place && place.getBoundingClientRect().top > 0.6 * innerHeight)"
+        " place.scrollIntoView({block: 'start', behavior: 'smooth'}); }"
+    )
+
+
 @dataclass
 class Page:
     """The page under construction.

@@ -4,6 +4,8 @@ import gradio as gr
 
 from microformer.ui.page import Action, Page, script
 
+LOOK_AGAIN = "() => window.dispatchEvent(new Event('microformer:look'))"
+"""In JavaScript: let every bar ask once more, after what it told of was put away."""
 TEMPLATE = """
 <div class="preparing" data-state="none" hidden>
   <div class="run-bar" data-part="bar" role="progressbar" aria-label="{label}" aria-valuemin="0" aria-valuemax="100"

@@ -88,8 +88,10 @@ def test_three_facts_are_said_exactly_by_this_browser_only_until_a_reset(parrot:
     base, other = answers(stranger, "Who is there?", "Nothing was taught yet")
     assert base == other
 
+    expect(visit.page.locator("#teach-progress")).to_contain_text("says it exactly")
     visit.page.locator("#teach-reset").click()
     expect(facts(visit)).to_have_count(0)
+    expect(visit.page.locator("#teach-progress .preparing")).to_be_hidden()
     again, reset = answers(visit, "Who is there?", "Nothing was taught yet")
     assert again == reset == base
     visit.page.locator("#teach-undo").click()

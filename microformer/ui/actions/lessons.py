@@ -130,6 +130,15 @@ def refuse_while_learning(workspace: Workspace, visitor: Visitor) -> None:
         raise UserError("The model is still learning what you taught it last; wait for it, or stop it first.")
 
 
+def put_away_last(workspace: Workspace, visitor: Visitor) -> None:
+    """Before what was taught is exchanged as a whole: what the last lesson came to is not true of that any more.
+
+    Raises ``UserError`` while a lesson goes on.
+    """
+    refuse_while_learning(workspace, visitor)
+    workspace.registry.put(visitor, KEPT_AS, None)
+
+
 def learning(workspace: Workspace, visitor: Visitor, *, moving: bool = False) -> bool:
     """Whether a lesson goes on; ``moving`` asks for one that moves facts into the run itself, which it else is not."""
     lesson = current(workspace, visitor)

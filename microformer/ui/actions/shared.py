@@ -38,7 +38,7 @@ def offered(workspace: Workspace, visitor: Visitor, loaded: "Loaded") -> list[tu
 
 def load(workspace: Workspace, visitor: Visitor, model: Any, id: Any, role: Any) -> str:
     """Load a shared memory, as the own or beside it; its name."""
-    lessons.refuse_while_learning(workspace, visitor)
+    lessons.put_away_last(workspace, visitor)
     item = workspace.sessions.item(id, visitor)
     loaded = models.speaker_of(workspace, visitor, model).loaded
     return memories.load(workspace, visitor, loaded, item.path, role, item.name).name

@@ -97,7 +97,7 @@ def undo(workspace: Workspace, visitor: Visitor, model: Any) -> int:
     """Bring back the model from before the last move, and the memory with it; returns how many facts that holds."""
     from microformer.teaching.history import undo_consolidation
 
-    lessons.refuse_while_learning(workspace, visitor)
+    lessons.put_away_last(workspace, visitor)
     run, loaded = _own_run(workspace, visitor, model)
     if _moved(loaded) is None:
         raise UserError("Nothing was moved into this run last, so there is nothing to undo.")

@@ -116,13 +116,13 @@ def memories_for(workspace: Workspace, visitor: Visitor, model: Any) -> Memories
 
 def reset(workspace: Workspace, visitor: Visitor, model: Any) -> int:
     """Put away all that was taught this model; see ``memories.reset``."""
-    lessons.refuse_while_learning(workspace, visitor)
+    lessons.put_away_last(workspace, visitor)
     return memories.reset(workspace, visitor, models.speaker_of(workspace, visitor, model).loaded)
 
 
 def undo(workspace: Workspace, visitor: Visitor, model: Any) -> int:
     """Bring back what was put away last; see ``memories.undo``."""
-    lessons.refuse_while_learning(workspace, visitor)
+    lessons.put_away_last(workspace, visitor)
     return memories.undo(workspace, visitor, models.speaker_of(workspace, visitor, model).loaded)
 
 
@@ -133,7 +133,7 @@ def export(workspace: Workspace, visitor: Visitor, model: Any, name: Any) -> Pat
 
 def load(workspace: Workspace, visitor: Visitor, model: Any, uploaded: Any, role: Any) -> str:
     """Load a memory from a file, as the own or beside it; its name."""
-    lessons.refuse_while_learning(workspace, visitor)
+    lessons.put_away_last(workspace, visitor)
     loaded = models.speaker_of(workspace, visitor, model).loaded
     return memories.load(workspace, visitor, loaded, uploaded, role).name
 

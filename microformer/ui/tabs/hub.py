@@ -23,7 +23,7 @@ ABOUT_FILE = (
 FORMS = [("Whole", "whole"), ("8 bits", "8"), ("4 bits", "4"), ("ONNX", "onnx")]
 
 # On a phone the buttons are a long way below.
-TO_PROGRESS = "() => document.querySelector('#hub-progress')?.scrollIntoView({block: 'center', behavior: 'smooth'})"
+TO_PROGRESS = "() => document.querySelector('#hub-progress')?.scrollIntoView({block: 'nearest', behavior: 'smooth'})"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from microformer.generation.settings import Sampling
 from microformer.settings import Setting, describe
 from microformer.ui.actions import models, sample, streams
 from microformer.ui.forms import Form, explanation, label
-from microformer.ui.page import QUIET, Page
+from microformer.ui.page import QUIET, Page, down_to
 from microformer.ui.prediction import prediction_html
 from microformer.ui.tabs import model_list
 from microformer.ui.token_stream import token_stream
@@ -171,8 +171,8 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
             return [gr.skip(), gr.skip()]
         return [group.key, gr.Button(interactive=not group.done)]
 
-    page.on(parts.write.click, write, inputs, outputs)
-    page.on(parts.prompt.submit, write, inputs, outputs)
+    for event in (parts.write.click, parts.prompt.submit):
+        page.on(event, write, inputs, outputs).then(None, js=down_to("#sample-view"), api_visibility="private")
     page.on(parts.stop.click, sample.stop)
     page.on_arrival(watch_again, (), [parts.view, parts.stop])
     parts.view.settled(lambda: gr.Button(interactive=False), None, parts.stop, **QUIET)

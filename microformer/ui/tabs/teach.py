@@ -8,7 +8,7 @@ from gradio.components import Component
 
 from microformer.ui.actions import answers, lesson_progress, lessons, streams, teach
 from microformer.ui.actions.answers import Manner
-from microformer.ui.page import Page
+from microformer.ui.page import Page, down_to
 from microformer.ui.progress_bar import progress_bar
 from microformer.ui.tabs import model_list, teach_memory, teach_sleep
 from microformer.ui.tabs.teach_views import conversation
@@ -191,8 +191,9 @@ def _wire_lessons(page: Page, parts: Parts) -> None:
     page.on(parts.teach.click, teach_fact, fact, [*begun, parts.view, parts.chances])
     page.on(parts.answer.submit, teach_fact, fact, [*begun, parts.view, parts.chances])
     asked = [parts.model, parts.prompt, *parts.manner]
-    page.on(parts.ask.click, ask, asked, [parts.view, parts.chances])
-    page.on(parts.prompt.submit, ask, asked, [parts.view, parts.chances])
+    for event in (parts.ask.click, parts.prompt.submit):
+        shown = page.on(event, ask, asked, [parts.view, parts.chances])
+        shown.then(None, js=down_to("#teach-view"), api_visibility="private")
     page.on(parts.teach_list.click, teach_list, [parts.model, parts.uploaded], [*begun, parts.view, parts.chances])
     page.on(parts.teach_passage.click, teach_passage, [parts.model, parts.passage], begun)
     page.on(parts.talk.began, teach_memory.watch, (), begun)

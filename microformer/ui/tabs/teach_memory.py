@@ -10,7 +10,7 @@ from microformer.ui.actions import lessons, memories, models, proofs, shared, te
 from microformer.ui.actions.lessons import Lesson
 from microformer.ui.actions.memory_shelf import BESIDE, OWN
 from microformer.ui.page import Page, said
-from microformer.ui.progress_bar import progress_bar
+from microformer.ui.progress_bar import LOOK_AGAIN, progress_bar
 from microformer.ui.tabs import teach_sleep
 from microformer.ui.tabs.teach_views import chances_html, change_html, fingerprints_html, taught_table, told_html
 from microformer.ui.workspace import Visitor, Workspace
@@ -122,8 +122,11 @@ def wire(page: Page, parts: Parts, model: gr.Dropdown, progress: gr.HTML, stop: 
 
     page.on(parts.taught.began, watch, (), [progress, stop])
     page.on(parts.taught.changed, refresh, [model], outputs(parts))
-    page.on(parts.reset.click, reset, [model], outputs(parts))
-    page.on(parts.undo.click, undo, [model], outputs(parts))
+    for one in (
+        page.on(parts.reset.click, reset, [model], outputs(parts)),
+        page.on(parts.undo.click, undo, [model], outputs(parts)),
+    ):
+        one.then(None, js=LOOK_AGAIN, api_visibility="private")
     teach_sleep.wire(page, parts.sleep, model, refresh, outputs(parts))
     _wire_proof(page, parts, model)
     _wire_files(page, parts, model)
@@ -159,9 +162,9 @@ def _wire_files(page: Page, parts: Parts, model: gr.Dropdown) -> None:
 
     page.on(parts.save.click, save, [model, parts.name], [parts.download])
     page.on(parts.share.input, share, [model, parts.share, parts.name])
-    page.on(
-        parts.load.click, load, [model, parts.uploaded, parts.offered, parts.role], [parts.uploaded, *outputs(parts)]
-    )
+    chosen = [model, parts.uploaded, parts.offered, parts.role]
+    loaded = page.on(parts.load.click, load, chosen, [parts.uploaded, *outputs(parts)])
+    loaded.then(None, js=LOOK_AGAIN, api_visibility="private")
 
 
 def watch(workspace: Workspace, visitor: Visitor) -> Any:

@@ -10,7 +10,7 @@ import gradio as gr
 from microformer.ui.actions import lessons, sleep
 from microformer.ui.actions.words import counted
 from microformer.ui.page import Page, said
-from microformer.ui.progress_bar import progress_bar
+from microformer.ui.progress_bar import LOOK_AGAIN, progress_bar
 from microformer.ui.terms import question_mark
 from microformer.ui.workspace import Visitor, Workspace
 
@@ -46,7 +46,7 @@ def build(page: Page) -> Parts:
         move = _button("Move my facts", "teach-move")
         copy = _button("Make a copy of my own", "teach-copy")
         stop = _button("Stop", "teach-move-stop")
-        undo = _button("As it was before", "teach-move-undo")
+        undo = _button("Undo the move", "teach-move-undo")
     progress = progress_bar(page, sleep.progress, elem_id="teach-moving", label="Progress of the move")
     figures = gr.HTML("", elem_id="teach-moved", apply_default_css=False)
     return Parts(about, move, stop, undo, copy, progress, figures)
@@ -70,7 +70,7 @@ def wire(page: Page, parts: Parts, model: gr.Dropdown, refresh: Callable[..., An
 
     page.on(parts.move.click, move, [model], parts.outputs)
     page.on(parts.stop.click, lessons.stop)
-    page.on(parts.undo.click, undo, [model], everything)
+    page.on(parts.undo.click, undo, [model], everything).then(None, js=LOOK_AGAIN, api_visibility="private")
     page.on(parts.progress.settled, refresh, [model], everything)
 
 
