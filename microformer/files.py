@@ -49,6 +49,20 @@ def check_new_directory(path: Path, room: int = 0) -> None:
         raise UserError(f"There is not enough free space for {path}; free some and try again.")
 
 
+def check_folder(path: Path) -> None:
+    """Raise ``UserError`` where nothing can be written into a folder at ``path``, which may have to be made first.
+
+    To be asked before long work, the outcome of which would be lost.
+    """
+    there = path
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise UserError(f"{there} is a file; choose another place.")
+    if not os.access(there, os.W_OK):
+        raise UserError(f"{path} may not be written; choose a folder that belongs to you.")
+
+
 def write_bytes(path: Path, data: bytes, *, private: bool = False) -> None:
     """Write a file beside its place, sync it, and put it there in one move. A ``private`` one is its owner's alone."""
     beside, mode = _beside(path), 0o600 if private else 0o666

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from microformer.commands import output
 from microformer.commands.options import Parser, add_json
 from microformer.errors import UserError
-from microformer.files import read_text
+from microformer.files import check_folder, read_text
 
 if TYPE_CHECKING:
     from microformer.checkpoint import Loaded
@@ -48,13 +48,14 @@ def run(values: dict[str, Any]) -> None:
     from microformer.teaching.store import save_session
     from microformer.teaching.teach import check_fits
 
+    out = Path(values["out"])
+    check_folder(out)
     facts = read_facts(Path(values["facts"])) if "facts" in values else None
     text = read_text(Path(values["text"])) if "text" in values else None
     loaded = load(values["run"])
     old = open_sessions([values["session"]], loaded) if "session" in values else []
     session = old[0] if old else Session.blank(loaded)
     check_fits(loaded, session)
-    out = Path(values["out"])
     session = replace(session, name=session.name or out.stem)
     began = time.monotonic()
     for lesson in lessons(loaded, values, facts, text):

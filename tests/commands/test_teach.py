@@ -130,6 +130,11 @@ def test_what_cannot_be_taught_is_told_and_nothing_is_written(
     assert ended.status == 2 and re.search(sentence, ended.err) and not (tmp_path / "out").exists()
 
 
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_taught(command: Command, facts: Path) -> None:
+    ended = command("teach", "nothing yet", "--facts", facts, "--out", facts)
+    assert ended.status == 2 and "facts.jsonl is a file" in ended.err
+
+
 @pytest.mark.parametrize("shape", [{"kind": "encoder_decoder"}, {"kind": "encoder"}, {"outputs": 3, "pooling": "mean"}])
 @pytest.mark.parametrize("asked", [["teach", "--out"], ["consolidate", "--session"]])
 def test_only_a_model_that_goes_on_with_a_text_can_be_taught(
