@@ -7,6 +7,7 @@ and ``run(values)``; it is imported only when it is asked for, and imports what 
 
 import contextlib
 import difflib
+import errno
 import importlib
 import os
 import signal
@@ -42,6 +43,9 @@ FREE_TEXT = ("--prompt", "--forget", "--training.sample_prompt", "--name")  # va
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status. ``arguments`` default to those of the process."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed by whoever started us
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: PTH123, SIM115
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
@@ -56,8 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
         return 0
     except Exception as error:
-        if isinstance(error, OSError) and error.filename:  # the machine's own words about a path that was given
-            return _complain(f"Error: {error.filename} cannot be used: {error.strerror}; choose another place.", 2)
+        if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):  # in the machine's words
+            place = error.filename or "The output"
+            return _complain(f"Error: {place} cannot be used: {error.strerror}; choose another place.", 2)
         if os.environ.get("MICROFORMER_DEBUG"):
             raise
         detail = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -53,6 +53,8 @@ def read(file: io.TextIOWrapper, path: Path, characters: int, *, line: bool = Fa
         ) from None
     except UnicodeError:
         raise UserError(f"{path.name} is not valid UTF-16 text; save it as UTF-8 and try again.") from None
+    if line and len(text) >= characters:
+        raise UserError(f"{path.name} has a line of more than {characters:,} characters; break it up.")
     if "\0" in text:
         raise UserError(_BINARY.format(path.name))
     return text

@@ -125,6 +125,16 @@ def test_a_run_that_somebody_trains_is_not_consolidated(command: Command, place:
     assert ended.status == 2 and "Another trainer is working on the run" in ended.err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no such device")
+def test_closed_and_full_outputs_are_no_fault_of_the_program(place: Path) -> None:
+    words = [sys.executable, "-m", "microformer", "profile", "--config", "tiny"]
+    shell = 'exec "$@" <&- >&- 2>&-'
+    assert subprocess.run(["sh", "-c", shell, "sh", *words], check=False, timeout=600).returncode == 0
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=600)
+    assert done.returncode == 2 and "No space left" in done.stderr and done.stderr.count("\n") == 1
+
+
 class Terminated(io.StringIO):
     """A terminal at which nothing is typed before the process is told to end."""
 

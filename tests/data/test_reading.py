@@ -78,6 +78,14 @@ def test_what_is_not_text_gets_one_sentence(name: str, data: bytes, sentence: st
         _documents(_write(tmp_path / name, data))
 
 
+def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("microformer.data.row_files.MAX_LINE_CHARACTERS", 50)
+    for name, head in (("a.jsonl", ""), ("a.csv", "text\n")):
+        path = _write(tmp_path / name, f"{head}{json.dumps('x' * 40)}\n{json.dumps('y' * 60)}\n".encode())
+        with pytest.raises(UserError, match=r"has a line of more than 50 characters"):
+            _documents(path)
+
+
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There is no file"):
         _documents(tmp_path / "nothing.txt")
