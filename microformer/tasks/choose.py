@@ -21,7 +21,7 @@ from microformer.tasks.whole_texts import Classification, Regression
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenTask:
     """A task, and what of the training data has to be known to use the model later."""
 
     task: str
@@ -35,7 +35,7 @@ class Chosen:
         return {"classification": len(self.labels), "regression": 1}.get(self.task, 0)
 
 
-def choose_task(asked: str, shape: ModelConfig, dataset: Dataset) -> Chosen:
+def choose_task(asked: str, shape: ModelConfig, dataset: Dataset) -> ChosenTask:
     """The task for a model on a dataset. Raises ``UserError`` where the three do not fit together."""
     task = asked if asked != "auto" else _natural(shape, dataset)
     kinds, data = KINDS[task]
@@ -49,11 +49,11 @@ def choose_task(asked: str, shape: ModelConfig, dataset: Dataset) -> Chosen:
     if shape.inputs != "tokens":
         raise UserError("A dataset holds tokens, but model.inputs is vectors; set it to tokens.")
     if task == "classification":
-        return Chosen(task, labels=tuple(dataset.info.labels))
+        return ChosenTask(task, labels=tuple(dataset.info.labels))
     if task == "regression":
         values = np.asarray(dataset.train_rows.values)
-        return Chosen(task, value_mean=float(values.mean()), value_scale=float(values.std()) or 1.0)
-    return Chosen(task)
+        return ChosenTask(task, value_mean=float(values.mean()), value_scale=float(values.std()) or 1.0)
+    return ChosenTask(task)
 
 
 def _natural(shape: ModelConfig, dataset: Dataset) -> str:
@@ -63,7 +63,7 @@ def _natural(shape: ModelConfig, dataset: Dataset) -> str:
     return task_for(dataset.kind)
 
 
-def make_task(chosen: Chosen, only: Tensor | None = None) -> Task:
+def make_task(chosen: ChosenTask, only: Tensor | None = None) -> Task:
     """The task itself. ``only`` are the tokens that may be predicted, if not all."""
     if chosen.task == "classification":
         return Classification(chosen.labels)
@@ -75,7 +75,7 @@ def make_task(chosen: Chosen, only: Tensor | None = None) -> Task:
 
 
 def task_of(config: Mapping[str, Any], only: Tensor | None = None) -> Task:
-    """The task of a run, from its whole ``config.yaml``; runs from before there were tasks model language.
+    """The task of a run, from its whole ``config.yaml``; a run from before there were tasks models language.
 
     ``only`` are the tokens that may be predicted, if not all. Raises ``UserError`` for a task that is unknown, or that
     the model does not fit.
@@ -90,7 +90,7 @@ def task_of(config: Mapping[str, Any], only: Tensor | None = None) -> Task:
         mean, scale = (float(config.get(name) or 0.0) for name in ("value_mean", "value_scale"))
     except (TypeError, ValueError):
         raise UserError("config.yaml has a value_mean or value_scale that is not a number.") from None
-    chosen = Chosen(task, tuple(str(label) for label in labels), mean, scale or 1.0)
+    chosen = ChosenTask(task, tuple(str(label) for label in labels), mean, scale or 1.0)
     outputs = config["model"].get("outputs", 0)
     if outputs != chosen.outputs:
         raise UserError(f"The task {task} needs a model with {chosen.outputs} outputs, but config.yaml says {outputs}.")
