@@ -77,7 +77,7 @@ def test_a_model_travels_as_a_file(playground: Playground, visits: Visits, tmp_p
     expect(says(page)).to_contain_text("small-8-bits.zip is ready", timeout=LONG)
     expect(says(page)).to_be_in_viewport()
     button = page.locator("#hub-download")
-    expect(button).to_be_visible()
+    expect(button).to_be_in_viewport()
     with page.expect_download() as download:
         button.click()
     file = tmp_path / "small.zip"

@@ -40,11 +40,11 @@ class Parts:
     pull: gr.Button
     form: gr.Radio
     pack: gr.Button
-    download: gr.DownloadButton
     file: gr.File
     progress: gr.HTML
     stop: gr.Button
     use: gr.Button
+    download: gr.DownloadButton
 
 
 def build(page: Page) -> Parts:
@@ -53,12 +53,15 @@ def build(page: Page) -> Parts:
     with gr.Row(elem_id="hub-next"):
         stop = gr.Button("Stop", elem_id="hub-stop", visible=False, min_width=90)
         use = gr.Button("Let it write", variant="primary", elem_id="hub-use", visible=False, min_width=120)
+        download = gr.DownloadButton(
+            "Download", variant="primary", visible=False, elem_id="hub-download", min_width=120
+        )
     with gr.Row(equal_height=False, elem_classes="sides"):
         with gr.Column(scale=1, min_width=320, elem_classes="card"):
             going = _build_going(page)
         with gr.Column(scale=1, min_width=320, elem_classes="card"):
             coming = _build_coming(page)
-    return Parts(**going, **coming, progress=progress, stop=stop, use=use)
+    return Parts(**going, **coming, progress=progress, stop=stop, use=use, download=download)
 
 
 def _build_going(page: Page) -> dict[str, Any]:
@@ -87,11 +90,7 @@ def _build_going(page: Page) -> dict[str, Any]:
     with gr.Column(elem_classes="part"):
         gr.Markdown(f"#### As a file\n{ABOUT_FILE}", elem_classes="quiet")
         form = gr.Radio(FORMS, value="whole", label="Form", elem_id="hub-form", elem_classes=page.term("bits"))
-        with gr.Row():
-            pack = gr.Button("Make the file", elem_id="hub-pack", min_width=120)
-            download = gr.DownloadButton(
-                "Download", variant="primary", visible=False, elem_id="hub-download", min_width=120
-            )
+        pack = gr.Button("Make the file", elem_id="hub-pack")
     return {
         "model": model,
         "repository": repository,
@@ -100,7 +99,6 @@ def _build_going(page: Page) -> dict[str, Any]:
         "push": push,
         "form": form,
         "pack": pack,
-        "download": download,
     }
 
 
