@@ -27,8 +27,9 @@ MAX_BYTES = 64 * 2**20
 MAX_WIDTH = 4096
 
 
-def save_session(session: Session, directory: Path) -> None:
+def save_session(session: Session, directory: str | Path) -> None:
     """Write the session into a directory, which may exist and hold other files as well."""
+    directory = Path(directory)
     with disk_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
     export_session(session, directory / TENSORS)
@@ -66,12 +67,13 @@ def described(session: Session) -> dict[str, Any]:
     }
 
 
-def open_session(path: Path, loaded: Loaded) -> Session:
+def open_session(path: str | Path, loaded: Loaded) -> Session:
     """Read a session from its directory or its one file, for this model.
 
     Nothing in it is trusted: sizes, names, shapes and values are checked. Raises ``UserError`` when it is not a
     session, or belongs to another model or tokenizer.
     """
+    path = Path(path)
     text = read_text_of(path)
     file = path / TENSORS if path.is_dir() else path
     if path.is_dir() and (path / TEXT).is_file():

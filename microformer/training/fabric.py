@@ -6,6 +6,7 @@ run on one device never imports it. On a CPU, ``ddp`` works and is tested; what 
 
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +82,16 @@ def agreed(training: TrainConfig) -> TrainConfig:
 
 
 def launch(training: TrainConfig) -> "Fabric":
-    """Fabric with all its processes running, each of which returns from here."""
+    """Fabric with all its processes running, each of which returns from here.
+
+    Raises ``UserError`` in a notebook: the others begin by running the script again.
+    """
+    begun = any(name in os.environ for name in RANKS)
+    if training.devices > 1 and not begun and not hasattr(sys.modules["__main__"], "__file__"):
+        raise UserError(
+            f"devices is {training.devices}, but only a script or the command line can start other processes; "
+            "use python -m microformer train, or set devices to 1."
+        )
     from lightning.fabric import Fabric
 
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it tells each process's number, to everybody

@@ -30,6 +30,11 @@ def test_a_saved_session_comes_back_bit_for_bit(tmp_path: Path, loaded: Loaded, 
     assert recites(loaded, back) == [True, True, True]
 
 
+def test_places_may_be_plain_text(tmp_path: Path, loaded: Loaded, taught: Session) -> None:
+    save_session(taught, str(tmp_path / "session"))
+    assert open_session(str(tmp_path / "session"), loaded).facts == taught.facts
+
+
 def test_one_file_is_enough(tmp_path: Path, loaded: Loaded, taught: Session) -> None:
     named = replace(taught, name="Zoë's", passages=("A text.",), known=(True,))
     export_session(named, tmp_path / "mine.safetensors")

@@ -93,6 +93,12 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(changes: dict[str, Any], s
         fabric.fabric_arguments(TrainConfig(device="cpu", **changes))
 
 
+def test_processes_are_not_started_from_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    with pytest.raises(UserError, match="devices is 2, but only a script"):
+        fabric.launch(TrainConfig(devices=2, device="cpu"))
+
+
 def test_no_process_measures_which_precision_is_faster() -> None:
     assert fabric.agreed(TrainConfig(device="cpu", devices=2)).precision == "fp32"
     assert fabric.agreed(TrainConfig(device="cpu", devices=2, precision="bf16")).precision == "bf16"
