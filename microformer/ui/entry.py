@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from microformer.errors import UserError
+from microformer.files import check_folder
 from microformer.ui.launch import DEFAULT_PORT, Address, serve
 
 
@@ -39,9 +40,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the page until it is interrupted; the exit status."""
     chosen = parser().parse_args(arguments)
-    home = Path(os.environ.get("MICROFORMER_HOME") or "workspace")
     try:
-        serve(home, Address(chosen.host, chosen.port, tuple(chosen.allow_host)))
+        serve(_home(), Address(chosen.host, chosen.port, tuple(chosen.allow_host)))
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -50,13 +50,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _home() -> Path:
+    """Where what people make is kept: a folder that is there now. Raises ``UserError``."""
+    home = Path(os.environ.get("MICROFORMER_HOME") or "workspace")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        check_folder(home)
+    except (OSError, UserError):
+        raise UserError(
+            f"What you make cannot be kept in {home}; set MICROFORMER_HOME to a folder that belongs to you."
+        ) from None
+    return home
+
+
 def _from_environment(name: str, otherwise: str) -> str:
     # A Space sets GRADIO_SERVER_NAME, because its proxy does not come from this machine's loopback.
     return (os.environ.get(name) if os.environ.get("SPACE_ID") else None) or otherwise
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65536:
-        raise argparse.ArgumentTypeError(f"{port} is no port; it must be from 1 to 65535")
-    return port
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is no port; it must be a whole number from 1 to 65535")
+    return int(text)
