@@ -29,7 +29,7 @@ def bars(labels: Sequence[str], values: Sequence[float], *, x_title: str, colour
                 "orientation": "h",
                 "x": list(values),
                 "y": places,
-                "text": [f"{value:,.3g}" for value in values],
+                "text": [f"{value:,.1f}" for value in values],
                 "textposition": "outside",
                 "cliponaxis": False,
                 "marker": {"color": colour},

@@ -17,6 +17,7 @@ def test_frequent_tokens_is_a_figure_that_plotly_accepts():
     figure = frequent_tokens([("␣the", 60), ("<b>", 30), ("⏎", 10)], 200)
     drawn = go.Figure(figure)
     assert list(drawn.data[0].x) == [30.0, 15.0, 5.0]
+    assert list(drawn.data[0].text) == ["30.0", "15.0", "5.0"], "as the sentence says it"
     assert list(drawn.layout.yaxis.ticktext) == ["␣the", "&lt;b&gt;", "⏎"]
 
 

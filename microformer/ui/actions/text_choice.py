@@ -94,7 +94,7 @@ def _uploaded(
 ) -> tuple[list[str | Path], dict[str, Any], str, contextlib.AbstractContextManager[Any]]:
     paths = [Path(str(one)) for one in (uploaded or [])]
     if not paths:
-        raise UserError("There is no file yet; choose one or more .txt, .jsonl or .csv files.")
+        raise UserError("There is no file yet; choose one or more .txt, .md, .jsonl or .csv files.")
     size, most = sum(path.stat().st_size for path in paths if path.is_file()), workspace.limits.upload_mb
     if size > most * MEGABYTE:
         raise UserError(f"The files are {size / MEGABYTE:.0f} MB together, but {most} MB is the most here; take fewer.")
