@@ -5,6 +5,7 @@ resumed), ``state.json`` and ``manifest.json``, which has the SHA-256 of each an
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,7 +107,8 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     state = read_json(checkpoint / STATE) if (checkpoint / STATE).is_file() else {}
     if isinstance(state, dict):
         step, loss = state.get("step", 0), state.get("val_loss") or 0.0
-        if isinstance(step, (int, float)) and 0 <= step < MOST_STEPS and isinstance(loss, (int, float)):
+        numbers = isinstance(step, (int, float)) and isinstance(loss, (int, float))
+        if numbers and 0 <= step < MOST_STEPS and abs(loss) < math.inf:
             return state
     raise UserError(f"{checkpoint.name}/{STATE} is not what a checkpoint holds; use another checkpoint.")
 

@@ -72,7 +72,17 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, model: Transformer,
 
 
 @pytest.mark.parametrize(
-    "text", ["5", "[]", '{"val_loss": "low"}', '{"step": -1}', '{"step": 1e300}', '{"step": "last"}', "9" * 5000]
+    "text",
+    [
+        "5",
+        "[]",
+        '{"val_loss": "low"}',
+        '{"val_loss": NaN}',
+        '{"step": -1}',
+        '{"step": 1e300}',
+        '{"step": "last"}',
+        "9" * 5000,
+    ],
 )
 def test_a_state_that_is_none_is_refused(tmp_path: Path, model: Transformer, text: str) -> None:
     directory = save_step(tmp_path, model, 1)
