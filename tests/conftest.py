@@ -1,6 +1,7 @@
 """Shared by all tests: tiny configurations and seeds. Nothing here reaches the network."""
 
 import os
+import signal
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -13,6 +14,8 @@ from hypothesis import settings
 from microformer.model.config import ModelConfig
 
 torch.set_num_threads(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what is in the background; tests press Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples every time, so that a change is judged by what it changes (--hypothesis-profile=default explores).
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
