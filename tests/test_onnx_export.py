@@ -81,5 +81,5 @@ def test_what_onnx_cannot_hold_is_refused(changes: dict[str, Any], words: str) -
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("microformer.onnx_export.PACKAGES", ("onnx", "not_there"))
-    with pytest.raises(UserError, match=r"package not_there, .* pip install '\.\[onnx\]'"):
+    with pytest.raises(UserError, match=r"package not_there, .* pip install -e '\.\[onnx\]'"):
         onnx_bytes(build_model(make_config()))

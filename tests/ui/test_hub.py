@@ -131,7 +131,7 @@ def test_without_the_packages_that_write_onnx_nothing_is_begun(
     workspace: Workspace, ada: Visitor, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(UserError, match=r"onnxscript, which is not installed; pip install '\.\[onnx\]'"):
+    with pytest.raises(UserError, match=r"onnxscript, which is not installed; pip install -e '\.\[onnx\]'"):
         sharing.export(workspace, ada, run, "onnx")
     assert sharing.current(workspace, ada) is None
 
