@@ -25,7 +25,7 @@ from microformer.training.setup import Job, set_up
 
 TURNS = 5
 TURN_SECONDS = 0.4
-LOOP_STEPS = 40
+LOOP_STEPS, LOOP_SECONDS = 40, 2.0
 GOAL = 1.88
 """Validation loss on Tiny Shakespeare that nanoGPT's recipe for a CPU ends at, after ``REFERENCE_TOKENS``."""
 REFERENCE_TOKENS = 2000 * 12 * 64
@@ -68,8 +68,8 @@ def bench_train(
             job = our_job(shape, dataset, Run(Path(directory) / shape.name))
             found |= compare(shape, job, dataset)
             if shape.name == "32x128":
-                pace = found["tokens_per_second_32x128"]
-                found |= loop_overhead(our_job(shape, dataset, Run(Path(directory) / "loop"), steps=LOOP_STEPS), pace)
+                looped = our_job(shape, dataset, Run(Path(directory) / "loop"), steps=LOOP_STEPS)
+                found |= loop_overhead(looped, bare_step(job))
         if "reference_tokens_per_second_12x64" in found:
             if report is not None:
                 report("shakespeare-fast: the whole command")
@@ -89,12 +89,7 @@ def compare(shape: Shape, job: Job, dataset: Dataset) -> dict[str, Any]:
     size = job.config.model.vocab_size
     plain = ReferenceGPT(size, width=shape.width, layers=shape.layers, heads=shape.heads, context=shape.context)
     reference = ReferenceTrainer(plain, dataset.train, batch_size=shape.batch_size, context=shape.context)
-
-    def ours() -> None:
-        take_step(job, 1.0)
-        job.progress.advance(job.tokens_per_step, 0.0)
-
-    steps: dict[str, Callable[[], object]] = {"ours": ours, "reference": reference.step}
+    steps: dict[str, Callable[[], object]] = {"ours": bare_step(job), "reference": reference.step}
     speeds: dict[str, list[float]] = {name: [] for name in steps}
     for step in steps.values():
         step()  # the first step sets up what later ones find ready
@@ -112,12 +107,27 @@ def compare(shape: Shape, job: Job, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def loop_overhead(job: Job, pace: float) -> dict[str, Any]:
-    """What the whole loop (clock, metrics, requests) costs over bare steps that do ``pace`` tokens a second."""
+def bare_step(job: Job) -> Callable[[], None]:
+    """A training step with nothing around it."""
+
+    def step() -> None:
+        take_step(job, 1.0)
+        job.progress.advance(job.tokens_per_step, 0.0)
+
+    return step
+
+
+def loop_overhead(job: Job, step: Callable[[], object]) -> dict[str, Any]:
+    """What the whole loop (clock, metrics, requests) costs over the bare ``step``, which is timed before and after it.
+
+    The machine's pace drifts within seconds by more than what is measured here.
+    """
+    paces = [tokens_per_second(step, job.tokens_per_step, LOOP_SECONDS)]
     run_steps(job, threading.Event(), time.monotonic, lambda line: None)
+    paces.append(tokens_per_second(step, job.tokens_per_step, LOOP_SECONDS))
     rows, _ = job.run.metrics()
     done, seconds = (rows[-1][name] - rows[0][name] for name in ("tokens", "seconds"))
-    return {"loop_overhead_32x128": round(pace * seconds / done - 1, 3)}
+    return {"loop_overhead_32x128": round(statistics.mean(paces) * seconds / done - 1, 3)}
 
 
 def time_to_goal(data: Path, out: Path, reference_pace: float) -> dict[str, Any]:
@@ -166,10 +176,10 @@ def model_of(shape: Shape) -> ModelConfig:
     )
 
 
-def tokens_per_second(step: Callable[[], object], tokens: int) -> float:
-    """How many tokens a second ``step`` handles, with ``tokens`` in each of its calls."""
+def tokens_per_second(step: Callable[[], object], tokens: int, duration: float = TURN_SECONDS) -> float:
+    """How many tokens a second ``step`` handles in ``duration`` seconds, with ``tokens`` in each of its calls."""
     done, began = 0, time.perf_counter()
-    while done == 0 or time.perf_counter() - began < TURN_SECONDS:
+    while done == 0 or time.perf_counter() - began < duration:
         step()
         done += 1
     return done * tokens / (time.perf_counter() - began)
