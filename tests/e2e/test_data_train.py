@@ -39,6 +39,23 @@ def view(page: Page) -> Locator:
     return page.locator("#train-view .run-view")
 
 
+def looks_inside(visit: Visit) -> None:
+    """The run that was just trained shows on the Inspect tab what it learnt and how it reads a text."""
+    page = visit.page
+    visit.turn_to("Inspect")
+    expect(page.locator("#inspect-model input")).not_to_have_value("")
+    page.locator("#inspect-model input").click()
+    page.get_by_role("option", name="garden · tiny").click()
+    expect(page.locator("#inspect-gradients figcaption")).to_contain_text("learnt most strongly")
+    page.get_by_label("A text to read").fill("The red ball")
+    page.locator("#inspect-look").click()
+    expect(page.locator("#inspect-attention figcaption")).to_contain_text("Layer 1, head 1: the last token, “l”")
+    expect(page.locator("#inspect-lens tr")).to_have_count(5)
+    expect(page.locator("#inspect-lens tr").last.locator("td")).to_have_count(3)
+    type_number(page, "#inspect-layer", "3")
+    expect(page.locator("#inspect-attention figcaption")).to_contain_text("Layer 3, head 1")
+
+
 def test_a_text_becomes_a_run_that_survives_a_reload_and_can_be_paused(visit: Visit, tmp_path: Path) -> None:
     page = visit.page
     source = tmp_path / "garden.txt"
@@ -87,19 +104,7 @@ def test_a_text_becomes_a_run_that_survives_a_reload_and_can_be_paused(visit: Vi
     expect(page.locator("#train-pause")).to_be_enabled()
     page.locator("#train-pause").click()
     expect(view(page)).to_have_attribute("data-state", "stopped")
-
-    visit.turn_to("Inspect")
-    expect(page.locator("#inspect-model input")).not_to_have_value("")
-    page.locator("#inspect-model input").click()
-    page.get_by_role("option", name="garden · tiny").click()
-    expect(page.locator("#inspect-gradients figcaption")).to_contain_text("learnt most strongly")
-    page.get_by_label("A text to read").fill("The red ball")
-    page.locator("#inspect-look").click()
-    expect(page.locator("#inspect-attention figcaption")).to_contain_text("Layer 1, head 1: the last token, “l”")
-    expect(page.locator("#inspect-lens tr")).to_have_count(5)
-    expect(page.locator("#inspect-lens tr").last.locator("td")).to_have_count(3)
-    type_number(page, "#inspect-layer", "3")
-    expect(page.locator("#inspect-attention figcaption")).to_contain_text("Layer 3, head 1")
+    looks_inside(visit)
 
 
 def test_a_first_run_takes_one_click_and_can_be_deleted_and_brought_back(visit: Visit) -> None:

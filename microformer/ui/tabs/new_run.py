@@ -132,17 +132,7 @@ def build(page: Page) -> dict[str, Any]:
     name = gr.Textbox(label="Name (optional)", max_lines=1, max_length=80, elem_id="train-name")
     plan = gr.HTML("", elem_id="train-plan", apply_default_css=False)
     start = gr.Button("Start training", variant="primary", elem_id="train-start")
-    with gr.Accordion("The same as a command", open=False, elem_id="train-command-line"):
-        command = gr.Textbox(
-            label="Command",
-            show_label=False,
-            container=False,
-            interactive=False,
-            lines=3,
-            max_lines=8,
-            buttons=["copy"],
-            elem_id="train-command",
-        )
+    command = build_command()
     return {
         "dataset": dataset,
         "minutes": minutes,
@@ -157,6 +147,22 @@ def build(page: Page) -> dict[str, Any]:
         "command": command,
         "start": start,
     }
+
+
+def build_command() -> gr.Textbox:
+    """The chosen run as a line for the terminal."""
+    with gr.Accordion("The same as a command", open=False, elem_id="train-command-line"):
+        made: gr.Textbox = gr.Textbox(
+            label="Command",
+            show_label=False,
+            container=False,
+            interactive=False,
+            lines=3,
+            max_lines=8,
+            buttons=["copy"],
+            elem_id="train-command",
+        )
+    return made
 
 
 def build_settings() -> dict[str, Any]:
