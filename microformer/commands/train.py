@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from microformer.commands import output
 from microformer.commands.options import Parser, add_settings, given_settings
 from microformer.errors import UserError
 from microformer.model.config import ModelConfig
+from microformer.settings import describe
 from microformer.training.config import RunConfig, TrainConfig
 
 DESCRIPTION = (
@@ -14,6 +16,9 @@ DESCRIPTION = (
 )
 
 USAGE = "--config FILE --data DIR --out RUN [--resume] [--init RUN] [--task TASK] [--model.NAME X] [--training.NAME X]"
+
+FOUND_OUT = ("vocab_size", "outputs")
+"""What a model gets from its dataset, whatever its configuration says."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -36,6 +41,11 @@ def run(values: dict[str, Any]) -> int:
     out = Path(values["out"])
     known = Run(out) if values["resume"] and Run(out).exists() else None
     config = configuration(values, known.config() if known else None)
+    if known and "config" in values and (other := settings_that_differ(configuration(values, None), config)):
+        output.note(
+            f"Note: the run goes on with the settings it has, of which {values['config']} has others "
+            f"({', '.join(other)}); what is to change in its training, give as a flag."
+        )
     data = Path(values["data"]) if "data" in values else known.data() if known else None
     if data is None:
         raise UserError("There is no dataset to train on; give one with --data DIR (prepare makes it).")
@@ -60,3 +70,14 @@ def configuration(values: dict[str, Any], known: RunConfig | None) -> RunConfig:
         "training": given_settings(values, TrainConfig, prefix="training."),
     }
     return with_changes(base, changes)
+
+
+def settings_that_differ(asked: RunConfig, config: RunConfig) -> list[str]:
+    """The names of settings that ``asked`` has otherwise than ``config``, but for what a run finds out by itself."""
+    found = []
+    for name, part, other in (("model", asked.model, config.model), ("training", asked.training, config.training)):
+        for known in describe(type(part)):
+            wanted = getattr(part, known.name)
+            if wanted not in ("auto", getattr(other, known.name)) and known.name not in FOUND_OUT:
+                found.append(f"{name}.{known.name}")
+    return found

@@ -10,7 +10,15 @@ import numpy as np
 from microformer.data.counting import describe_tokens
 from microformer.data.info import DatasetInfo
 from microformer.data.row_spools import RowSpools
-from microformer.data.sources import Source, kind_of_source, parse_size, read_source, rows_of_source, source_name
+from microformer.data.sources import (
+    Source,
+    is_made,
+    kind_of_source,
+    parse_size,
+    read_source,
+    rows_of_source,
+    source_name,
+)
 from microformer.data.spool import Spool
 from microformer.data.tables import Row
 from microformer.data.tokenizers import (
@@ -25,6 +33,8 @@ from microformer.data.tokenizers import (
 from microformer.errors import UserError
 from microformer.files import directory_written_whole
 
+SIZE, SEED = "5MB", 1
+"""Of Tiny Tales, where nothing else is asked for."""
 MIN_CHARACTERS = 200
 VAL_FRACTION = 0.1
 # BPE learns from at most this much text, taken evenly from everywhere: more hardly changes what it learns.
@@ -40,8 +50,8 @@ def prepare(
     out: Path | str,
     *,
     vocab_size: int | None = None,
-    size: str | int = "5MB",
-    seed: int = 1,
+    size: str | int | None = None,
+    seed: int | None = None,
     limit: str | int | None = None,
     val: Source | None = None,
     name: str | None = None,
@@ -50,8 +60,8 @@ def prepare(
 ) -> DatasetInfo:
     """Write the dataset directory ``out``, whole or not at all, and return its card.
 
-    ``source``: ``tales`` or one of its sets of rows such as ``tales:mood`` (``size`` bytes made from ``seed``),
-    ``hub:NAME`` (its first ``limit`` bytes), or paths of ``.txt``, ``.md``, ``.jsonl`` and ``.csv`` files.
+    ``source``: ``tales`` or one of its sets of rows such as ``tales:mood`` (``size`` bytes made from ``seed``; 5 MB
+    from 1), ``hub:NAME``, or paths of ``.txt``, ``.md``, ``.jsonl`` and ``.csv`` files (the first ``limit`` bytes).
     ``tokenizer``: ``char``, ``byte``, ``bpe``, ``wordpiece``, or the path of a tokenizer file or of a dataset or run
     directory. ``val``: what to validate on instead of the last tenth of a text, or every tenth row.
     ``progress(fraction, text)`` is called on the way, and may raise to cancel. An ``out`` that is a dataset already is
@@ -60,7 +70,12 @@ def prepare(
     out, report = Path(out), progress or (lambda fraction, text: None)
     _check_out(out)
     given = _given_tokenizer(tokenizer, vocab_size)
-    asked = {"seed": seed, "size": parse_size(size), "limit": None if limit is None else parse_size(limit)}
+    _refuse_what_says_nothing(source, size, seed, limit)
+    asked = {
+        "seed": SEED if seed is None else seed,
+        "size": parse_size(SIZE if size is None else size),
+        "limit": None if limit is None else parse_size(limit),
+    }
     kind = kind_of_source(source)
     with directory_written_whole(out) as directory:
         rows = _read_rows(source, kind, val, directory, asked, report) if kind != "text" else None
@@ -92,9 +107,23 @@ def _check_out(out: Path) -> None:
         raise UserError(f"{out} exists and is not a dataset; choose another place.")
 
 
+def _refuse_what_says_nothing(
+    source: Source, size: str | int | None, seed: int | None, limit: str | int | None
+) -> None:
+    """Only what is made has a size and a seed, and only of what is read can a limit leave some out."""
+    made = is_made(source)
+    given = {"limit": limit} if made else {"size": size, "seed": seed}
+    for name, value in given.items():
+        if value is not None:
+            raise UserError(
+                f"The {name} is {value}, but {source_name(source)} "
+                + ("is made and not read; give a size instead." if made else "is read and not made; leave it out.")
+            )
+
+
 def _origin(source: Source, asked: dict[str, Any]) -> dict[str, Any]:
     """Where the text came from, as the card tells it; only Tiny Tales are made from a seed and to a size."""
-    made = ("seed", "size") if source_name(source).partition(":")[0] == "tales" else ()
+    made = ("seed", "size") if is_made(source) else ()
     return {"source": source_name(source), "limit": asked["limit"]} | {name: asked[name] for name in made}
 
 

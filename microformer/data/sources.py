@@ -51,6 +51,12 @@ def read_source(
     return read_files([Path(path) for path in paths], limit, progress)
 
 
+def is_made(source: Source) -> bool:
+    """Whether a source is Tiny Tales, which the program makes."""
+    paths = _paths(source)
+    return len(paths) == 1 and isinstance(paths[0], str) and paths[0].partition(":")[0] == "tales"
+
+
 def kind_of_source(source: Source) -> str:
     """What a source holds: ``text``, or ``labelled``, ``valued`` or ``paired`` rows. Raises ``UserError``."""
     paths = _paths(source)
@@ -71,6 +77,8 @@ def rows_of_source(
     """
     paths = _paths(source)
     if str(paths[0]).startswith("tales:"):
+        if val is not None:
+            raise UserError(f"{paths[0]} makes its own rows to validate on; leave {source_name(val)} out.")
         tales = _tales_set(str(paths[0]))
         return tales.rows(int(size * (0.9 if split == "train" else 0.1)), f"{split} {seed}")
     kind = kind_of_source(source)

@@ -14,6 +14,9 @@ from microformer.cli import COMMANDS, main, usage
 from microformer.training.run_directory import Run
 from tests.commands.conftest import Command
 
+TEXT = ["--source", "{place}/text.txt", "--tokenizer", "char"]
+TALES = ["--source", "tales:mood", "--tokenizer", "char"]
+
 
 def test_help_names_every_command(command: Command) -> None:
     ended = command("--help")
@@ -62,6 +65,10 @@ def test_help_comes_at_once_because_it_loads_no_tensor_library() -> None:
         (["prepare", "--source", "{place}/nothing.txt", "--tokenizer", "char", "--out", "{place}/x"], "nothing.txt"),
         (["prepare", "--source", "tales", "--tokenizer", "words", "--out", "{place}/x"], "words"),
         (["prepare", "--source", "tales", "--tokenizer", "bpe", "--vocab-size", "x", "--out", "y"], "--vocab-size"),
+        (["prepare", *TEXT, "--size", "5MB", "--out", "{place}/x"], "The size is 5MB, but text.txt is read"),
+        (["prepare", *TEXT, "--seed", "3", "--out", "{place}/x"], "The seed is 3, but text.txt is read"),
+        (["prepare", *TALES, "--limit", "1MB", "--out", "{place}/x"], "The limit is 1MB, but tales:mood is made"),
+        (["prepare", *TALES, "--val", "{place}/text.txt", "--out", "{place}/x"], "leave text.txt out"),
         (["sample", "{place}/nothing", "--prompt", "a"], "There is no run"),
         (["sample", "{place}/run", "--top-p", "0"], "top_p is 0"),
         (["sample", "{place}/run", "--top-k", "-1"], "top_k is -1"),

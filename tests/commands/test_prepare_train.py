@@ -50,6 +50,9 @@ def test_a_resume_needs_no_more_than_the_run_and_may_go_further(command: Command
     assert command("train", *where).status == 2  # without --resume it does not write over one
     assert command("train", "--out", tmp_path / "run", "--resume", "--training.max_steps", "8").status == 0
     assert Run(tmp_path / "run").status().step == 8
+    again = command("train", *where, "--resume")
+    assert again.status == 0 and f"which {place / 'tiny.yaml'} has others (training.max_steps)" in again.err
+    assert "has others" not in command("train", *where, "--resume", "--training.max_steps", "9").err
 
 
 def test_evaluate_prints_three_numbers_that_belong_together(command: Command, place: Path) -> None:
