@@ -1,6 +1,7 @@
-"""The direction that imports go in, read from the source: who may know whom."""
+"""The direction that imports go in, read from the source: who may know whom, and who may speak of flags."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -100,3 +101,15 @@ def test_nothing_that_could_run_code_is_read() -> None:
                 found = [word for word in words if word in text and f".{word}" not in text]
                 allowed = "allow_pickle=False" in text
                 assert allowed or not found, f"{module}: {text}"
+
+
+STARTS_THE_PAGE = ("ui/launch.py",)
+
+
+def test_only_commands_speak_of_their_flags() -> None:
+    """What the library refuses, it refuses in words for the page and for Python too."""
+    for module in modules():
+        if module.split("/")[0] != "commands" and module not in STARTS_THE_PAGE:
+            for node in ast.walk(ast.parse((ROOT / "microformer" / module).read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Raise):
+                    assert not re.search(r"(?<!-)--[a-z]", ast.unparse(node)), f"{module}: {ast.unparse(node)}"

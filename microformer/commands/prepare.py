@@ -6,6 +6,7 @@ from typing import Any
 
 from microformer.commands import output
 from microformer.commands.options import Parser, add_json, whole_number
+from microformer.errors import UserError
 
 DESCRIPTION = "Make a dataset from text: choose a tokenizer, count, split off a validation part."
 
@@ -39,6 +40,7 @@ def add_arguments(parser: Parser) -> None:
 def run(values: dict[str, Any]) -> None:
     """Prepare the dataset and say what it holds."""
     from microformer.data.prepare import prepare
+    from microformer.data.sources import Unreachable
 
     options: dict[str, Any] = {name: values[name] for name in ("size", "limit", "name") if name in values}
     if "vocab_size" in values:
@@ -48,7 +50,10 @@ def run(values: dict[str, Any]) -> None:
     if "val" in values:
         options["val"] = Path(values["val"])
     out = Path(values["out"])
-    info = prepare(values["source"], values["tokenizer"], out, progress=output.progress(), **options)
+    try:
+        info = prepare(values["source"], values["tokenizer"], out, progress=output.progress(), **options)
+    except Unreachable as error:
+        raise UserError(f"{str(error).removesuffix('.')} (--source tales).") from error
     for sentence in (info.note, info.warning):
         if sentence:
             output.note(f"Note: {sentence}")

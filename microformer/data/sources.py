@@ -154,7 +154,7 @@ def _hub(name: str, limit: int | None, progress: Callable[[float], None]) -> Ite
         # Each library below has its own exceptions for "no network", "no such repository", "proxy", "time-out".
         raise Unreachable(
             f"hub:{name} could not be read from the Hugging Face Hub ({type(error).__name__}); check the network "
-            "connection, or make text on the spot with --source tales."
+            "connection, or make Tiny Tales on the spot."
         ) from error
 
 

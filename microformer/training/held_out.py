@@ -23,12 +23,12 @@ def validation_of(loaded: Loaded, data: Path | None) -> Dataset:
     else:
         directory = Run(loaded.run).data()
         if directory is None:
-            raise UserError(f"The dataset that {loaded.run.name} was trained on is not here; give one with --data DIR.")
+            raise UserError(f"The dataset that {loaded.run.name} was trained on is not here; give another one.")
         dataset = Dataset.open(directory)
     if dataset.tokenizer.hash != loaded.tokenizer.hash:
         raise UserError(
             f"The dataset {data or 'of the run'} was made with another tokenizer than {loaded.run.name}; "
-            f"prepare it again with --tokenizer {loaded.run}."
+            f"prepare it again with the tokenizer of {loaded.run.name}."
         )
     return dataset
 
@@ -41,7 +41,7 @@ def windows_of(dataset: Dataset, context: int, most: int = 64) -> torch.Tensor:
     if len(dataset.val) <= context:
         raise UserError(
             f"The validation text has {len(dataset.val):,} tokens, but {context + 1:,} are needed here; "
-            "give more of it with --data DIR."
+            "take a dataset that has more of it."
         )
     count = max(1, min(most, len(dataset.val) // (context + 1)))
     starts = np.linspace(0, len(dataset.val) - context - 1, count).astype(int)

@@ -24,9 +24,7 @@ FREE_BYTES = 50 * 2**20
 def refuse_what_cannot_work(config: RunConfig, dataset: Dataset, run: Run, *, resume: bool) -> None:
     """Raise ``UserError`` for what the settings, the text or the disk make impossible."""
     if run.exists() and not resume:
-        raise UserError(
-            f"There is already a run in {run.path}; go on with it by --resume, or choose another directory with --out."
-        )
+        raise UserError(f"There is already a run in {run.path}; resume it, or choose another directory.")
     context, have = config.model.max_seq_len, len(dataset.train)
     if have <= context and dataset.kind == "text":
         raise UserError(
@@ -77,7 +75,7 @@ def resolve_model(
     elif shape.lora_rank:
         raise UserError(
             f"lora_rank is {shape.lora_rank}, but low-rank additions adapt a model that is trained already; "
-            "give one with --init RUN, or set lora_rank to 0."
+            "name the run to begin with, or set lora_rank to 0."
         )
     config, shape = resolve_task(config, shape, dataset)
     return dataclasses.replace(config, model=shape), given
@@ -105,7 +103,7 @@ def _model_to_begin_with(init: Path, dataset: Dataset) -> Transformer:
     if loaded.model.config.bits < 32:
         raise UserError(f"{init} is quantized, so it cannot be trained; begin with the run that it was made from.")
     if loaded.tokenizer.hash != dataset.tokenizer.hash:
-        raise UserError(f"{init} has another tokenizer than the dataset; prepare the dataset with --tokenizer {init}.")
+        raise UserError(f"{init} has another tokenizer than the dataset; prepare the dataset with that of {init}.")
     return merged(loaded.model)
 
 

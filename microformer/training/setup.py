@@ -132,12 +132,12 @@ def checkpoint_to_resume(run: Run) -> Path | None:
     if found is not None and "consolidated" in checkpoint.read_state(found):
         raise UserError(  # its long-term adapters have grown
             f"The newest checkpoint of {run.path.name} was consolidated, so its training cannot go on; "
-            "take that back with consolidate --undo first."
+            "undo the consolidation first."
         )
     if found is not None and not (found / checkpoint.OPTIMIZER).is_file():
         raise UserError(
             f"The run {run.path.name} came without its optimizer, so its training cannot go on; begin a new run "
-            "with its weights by --init."
+            "with its weights."
         )
     return found
 
@@ -149,7 +149,7 @@ def restore(directory: Path, optimizer: Optimizer) -> Progress:
     except (KeyError, RuntimeError):
         raise UserError(
             f"{directory.parent.parent.name} cannot be resumed with these settings: its checkpoint belongs to another "
-            "optimizer; resume with the run's own config.yaml, or start a new run with --init."
+            "optimizer; resume with the run's own config.yaml, or begin a new run with its weights."
         ) from None
     return Progress.from_dict(checkpoint.read_state(directory))
 

@@ -65,6 +65,7 @@ def test_help_comes_at_once_because_it_loads_no_tensor_library() -> None:
         (["prepare", "--source", "{place}/nothing.txt", "--tokenizer", "char", "--out", "{place}/x"], "nothing.txt"),
         (["prepare", "--source", "tales", "--tokenizer", "words", "--out", "{place}/x"], "words"),
         (["prepare", "--source", "tales", "--tokenizer", "bpe", "--vocab-size", "x", "--out", "y"], "--vocab-size"),
+        (["prepare", "--source", "hub:text8", "--tokenizer", "char", "--out", "{place}/x"], r"\(--source tales\)\.$"),
         (["prepare", *TEXT, "--size", "5MB", "--out", "{place}/x"], "The size is 5MB, but text.txt is read"),
         (["prepare", *TEXT, "--seed", "3", "--out", "{place}/x"], "The seed is 3, but text.txt is read"),
         (["prepare", *TALES, "--limit", "1MB", "--out", "{place}/x"], "The limit is 1MB, but tales:mood is made"),

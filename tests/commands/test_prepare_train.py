@@ -93,4 +93,4 @@ def test_export_and_import_give_a_run_that_says_the_same(command: Command, place
     assert command("import", tmp_path / "run.zip", tmp_path / "again").status == 0
     asked = ["--prompt", "Once", "--seed", 3, "--max-tokens", 20, "--json"]
     assert command("sample", tmp_path / "again", *asked).out == command("sample", place / "run", *asked).out
-    assert "give one with --data" in command("evaluate", tmp_path / "again").err
+    assert "give another one" in command("evaluate", tmp_path / "again").err

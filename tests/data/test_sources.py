@@ -29,7 +29,7 @@ def test_other_sizes_are_refused(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["tinyshakespeare", "tinystories"])
 def test_without_a_network_a_public_corpus_names_the_way_out(name: str) -> None:
-    with pytest.raises(UserError, match=f"hub:{name} could not be read .* --source tales"):
+    with pytest.raises(UserError, match=f"hub:{name} could not be read .* make Tiny Tales"):
         next(read_source(f"hub:{name}", **EVERYTHING))
 
 
