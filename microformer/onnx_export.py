@@ -114,7 +114,16 @@ def _traced(model: Transformer) -> Any:
                 dynamic_shapes=({0: "batch", 1: "seq"}, [{0: "batch", 2: "past"}] * len(past)),
             )
     except torch.onnx.errors.OnnxExporterError as error:
+        if interrupted(error):
+            raise KeyboardInterrupt from error
         raise UserError("A part of this model cannot be said in ONNX; export the run as .zip instead.") from error
+
+
+def interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C led to an error: pressed during an import, it leaves half a module for others to trip on."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def check_packages() -> None:

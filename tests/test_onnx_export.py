@@ -79,6 +79,19 @@ def test_what_onnx_cannot_hold_is_refused(changes: dict[str, Any], words: str) -
         onnx_bytes(build_model(make_config(**changes)))
 
 
+def test_ctrl_c_is_told_from_what_cannot_be_said() -> None:
+    def half_imported(*arguments: object) -> None:  # as the exporter is, when Ctrl-C meets one of its own imports
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise AttributeError("a module lacks the rest of itself")  # noqa: B904
+
+    model = build_model(make_config(n_layers=1))
+    model.register_forward_pre_hook(half_imported)
+    with pytest.raises(KeyboardInterrupt):
+        onnx_bytes(model)
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("microformer.onnx_export.PACKAGES", ("onnx", "not_there"))
     with pytest.raises(UserError, match=r"package not_there, .* pip install -e '\.\[onnx\]'"):
