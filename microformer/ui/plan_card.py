@@ -19,15 +19,16 @@ def plan_html(plan: Plan) -> str:
         ("memory", memory(plan.memory), ""),
         ("time, about", duration(plan.seconds) if plan.measured else "…", ""),
     ]
+    about = plan.config.training.max_minutes is not None
     if plan.passes is not None:
         often = f"{plan.passes:.2g}" if plan.passes < 10 else f"{plan.passes:.0f}"
-        numbers.append(("times through the text", often, ""))
+        numbers.append((f"times through the text{', about' if about else ''}", often, ""))
     shown = "".join(f"<div><dt>{name}{mark}</dt><dd>{value}</dd></div>" for name, value, mark in numbers)
     warning = ""
     if plan.passes is not None and plan.passes > PASSES_MOST:
         warning = (
-            f'<p class="warning" role="note">The text is read {plan.passes:.0f} times; the model will know it by '
-            "heart. Take fewer steps or more text.</p>"
+            f'<p class="warning" role="note">The text is read {"about " if about else ""}{plan.passes:.0f} times; the '
+            "model will know it by heart. Take a shorter run or more text.</p>"
         )
     return f'<div class="plan"><dl class="numbers">{shown}</dl>{parts_html(plan)}{warning}</div>'
 

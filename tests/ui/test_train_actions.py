@@ -51,10 +51,19 @@ def test_measuring_says_how_long_it_takes_here(workspace: Workspace, visitor: Vi
     assert plan.seconds > 0
 
 
+def test_a_run_by_minutes_tells_how_often_it_reads_the_text(workspace: Workspace, visitor: Visitor) -> None:
+    chosen = workspace, visitor, dataset(workspace, visitor), "tiny", *settings(max_steps=None, max_minutes=60)
+    assert plans.plan(*chosen).passes is None, "not before a step was tried"
+    plan = plans.plan(*chosen, measure=True)
+    assert plan.steps is not None and plan.passes == pytest.approx(plan.steps * 64 / plan.text_tokens)
+    assert plan.seconds == 3600
+    assert f"read about {plan.passes:.0f} times; the model will know it by heart" in plan_html(plan)
+
+
 def test_a_model_too_large_to_be_tried_out_is_not_tried_out(workspace: Workspace) -> None:
     config = load_preset("tiny")
     huge = plans.configuration(settings(d_model=8192)[0], asdict(config.training), 1000)
-    assert plans.seconds_for(workspace, huge, 10) is None
+    assert plans.seconds_per_step(workspace, huge) is None
 
 
 def test_every_preset_is_labelled_with_its_time_on_this_machine(workspace: Workspace, visitor: Visitor) -> None:

@@ -16,7 +16,7 @@ from microformer.ui.actions.plans import (
     chosen_info,
     offered,
     preset_named,
-    seconds_for,
+    seconds_per_step,
 )
 from microformer.ui.actions.words import duration
 from microformer.ui.workspace import Visitor, Workspace
@@ -90,7 +90,7 @@ def preset_labels(
     from microformer.training import estimate  # brings torch
 
     tried = preset_named(DEFAULT_PRESET).config
-    pace = (seconds_for(workspace, with_vocabulary(tried), 1) or 1.0) / _step_flops(tried)
+    pace = (seconds_per_step(workspace, with_vocabulary(tried)) or 1.0) / _step_flops(tried)
     labels, kind = [], kind_of(workspace, visitor, dataset)
     for one in fitting(kind) if more else shortlist(kind, chosen):
         shown = estimate.known_seconds_per_step(with_vocabulary(one.config), workspace.home)

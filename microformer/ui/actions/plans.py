@@ -34,6 +34,7 @@ class Plan:
     memory: int
     """Bytes while training."""
     steps: int | None
+    """For a run that is counted in minutes, about how many: once it is ``measured``, if it is not beyond guessing."""
     tokens: int | None
     passes: float | None
     """How often the text is read."""
@@ -72,7 +73,7 @@ def plan(
     cost = profile(replace(config.model, outputs=numbers_told(info, config)), batch_size=rows)
     text_tokens = info.train_tokens if info else TALES_MEGABYTES * 900_000
     per_step = config.training.batch_size * tokens_of_row(info, config)
-    steps = Budget.of(config.training, text_tokens, per_step).steps
+    steps, seconds = length(workspace, config, Budget.of(config.training, text_tokens, per_step), measure)
     if measure:
         check_memory(config)
     return Plan(
@@ -82,7 +83,7 @@ def plan(
         steps=steps,
         tokens=round(steps * per_step) if steps else None,
         passes=steps * per_step / text_tokens if steps else None,
-        seconds=seconds_for(workspace, config, steps) if measure else None,
+        seconds=seconds,
         measured=measure,
         text_tokens=text_tokens,
         command=command_line(workspace, base, config, dataset if info else None, tales_megabytes=TALES_MEGABYTES),
@@ -162,18 +163,32 @@ def preset_named(name: Any) -> Preset:
     return found
 
 
-def seconds_for(workspace: Workspace, config: RunConfig, steps: int | None) -> float | None:
-    """How long a run will take on this machine, or ``None`` where it is too large to be tried out beside the page."""
+def length(workspace: Workspace, config: RunConfig, budget: Budget, measure: bool) -> tuple[int | None, float | None]:
+    """Steps and seconds of a run: the one that it is counted in, and the other as far as it can be ``measure``d."""
+    step = seconds_per_step(workspace, config) if measure else None
+    if budget.seconds is not None:
+        return steps_within(budget.seconds, step) if step else None, budget.seconds
+    assert budget.steps is not None
+    return budget.steps, step and budget.steps * step
+
+
+def steps_within(seconds: float, step: float) -> int:
+    """About how many steps of so many seconds a run takes in its time."""
+    from microformer.training.proposal import USED  # brings torch
+
+    return max(1, round(USED * seconds / step))
+
+
+def seconds_per_step(workspace: Workspace, config: RunConfig) -> float | None:
+    """The time of a step on this machine, or ``None`` where it is too large to be tried out beside the page."""
     from microformer.training import estimate  # brings torch
 
-    if config.training.max_minutes is not None:
-        return config.training.max_minutes * 60
     if (working := workspace.supervisor.working()) is not None:
         workspace.supervisor.learn_speed(working)  # a trial beside it would be slow
     tried = profile(replace(config.model, n_layers=2), batch_size=1)
-    if steps is None or tried.training_bytes > TRIAL_BYTES:
+    if tried.training_bytes > TRIAL_BYTES:
         return None
-    return steps * estimate.seconds_per_step(config, workspace.home)
+    return estimate.seconds_per_step(config, workspace.home)
 
 
 def check_memory(config: RunConfig) -> None:
