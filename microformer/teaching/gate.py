@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from microformer.errors import UserError
-from microformer.teaching.keys import key, words
+from microformer.teaching.keys import key, typed_plainly, words
 from microformer.teaching.session import Fact, Session
 from microformer.teaching.wording import COMMON, GramWeights, content, corrected, follows
 
@@ -43,7 +43,8 @@ CLOSED = Decision(open=False)
 
 class LexicalGate:
     """The gate of one session. Opens for a prompt that has the content words of a taught one, in their order, with at
-    most one slip of the fingers among them, that adds none between or after them, and that is similar as a whole."""
+    most one slip of the fingers among them, that adds none between or after them, and that is similar as a whole.
+    Accents may be missing everywhere, but where the plain word was taught as well."""
 
     def __init__(self, facts: tuple[Fact, ...], passages: tuple[str, ...] = ()) -> None:
         self.facts = {fact.key: fact for fact in facts}
@@ -52,6 +53,7 @@ class LexicalGate:
         self.known = frozenset(word for spelling in self.spelled for word in spelling)
         self.weights = GramWeights([" ".join(spelling) for spelling in self.spelled])
         self.passages = [words(text) for text in passages]
+        self.accented = typed_plainly(self.known.union(*self.passages))
 
     def decide(self, prompt: str) -> Decision:
         """Whether to open, and for what."""
@@ -61,6 +63,7 @@ class LexicalGate:
         spelled = words(prompt)
         if not spelled:
             return CLOSED
+        spelled = tuple(word if word in self.known else self.accented.get(word, word) for word in spelled)
         return self._at_the_end(prompt, spelled) or self._in_a_passage(spelled) or self._in_other_words(spelled)
 
     def _at_the_end(self, prompt: str, spelled: tuple[str, ...]) -> Decision | None:

@@ -2,6 +2,7 @@
 
 import functools
 import unicodedata
+from collections.abc import Iterable
 
 EDGES = frozenset(".,;:!?…\"'`´()[]{}<>«»‹›„“”‚‘’-–—¿¡。、！？：；「」")
 """Punctuation that changes nothing at the edge of a prompt; *C#* and *C* stay two keys."""
@@ -25,6 +26,21 @@ def words(text: str) -> tuple[str, ...]:
     """
     spaced = "".join(letter if _belongs_to_a_word(letter) else " " for letter in key(text))
     return tuple(spaced.split())
+
+
+def typed_plainly(words: Iterable[str]) -> dict[str, str]:
+    """From how words with accents are typed on a keyboard that has none, to the words; *zoe* for *zoë*.
+
+    Only Latin letters have such a spelling: a mark on a Japanese or an Indian one makes another letter. What could
+    stand for two of the words is left out.
+    """
+    meant: dict[str, list[str]] = {}
+    for word in words:
+        parts = unicodedata.normalize("NFKD", word)
+        plain = "".join(letter for letter in parts if not unicodedata.combining(letter))
+        if plain != word and plain.isascii():
+            meant.setdefault(plain, []).append(word)
+    return {plain: both[0] for plain, both in meant.items() if len(both) == 1}
 
 
 def _without_edges(text: str) -> str:

@@ -94,6 +94,29 @@ def test_a_word_that_was_taught_elsewhere_is_not_a_slip(gate: LexicalGate) -> No
     assert both.decide("The father of Marinna is").open
 
 
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        ("Zoe's cat is", "Mimi."),
+        ("What is Zoe's cat?", "Mimi."),
+        ("Zoë's cat is", "Mimi."),
+        ("Jose Munoz is", "tall."),
+        ("Max's cat is", None),
+        ("Zoe's dog is", None),
+        ("Zöe's cat is", None),
+        ("Ana is", None),
+        ("かき は 何", None),
+        ("Tom is", "plain."),
+        ("Ren is", None),
+    ],
+)
+def test_accents_may_be_missing_where_it_is_clear_what_is_meant(prompt: str, answer: str | None) -> None:
+    said = {"Zoë's cat is": "Mimi.", "José Muñoz is": "tall.", "かぎ は 何": "key.", "Tom is": "plain."}
+    said |= {"Töm is": "two dots.", "Rén is": "one.", "Rèn is": "other.", "Anna is": "short."}
+    fact = LexicalGate(tuple(Fact(*pair) for pair in said.items())).decide(prompt).fact
+    assert (fact and fact.answer) == answer
+
+
 def test_a_passage_opens_by_its_beginning_or_a_quotation(gate: LexicalGate) -> None:
     assert gate.decide("far over").passage == 0
     assert gate.decide("a shepherd counted his").passage == 0
