@@ -92,6 +92,8 @@ def test_three_facts_are_said_exactly_by_this_browser_only_until_a_reset(parrot:
     visit.page.locator("#teach-reset").click()
     expect(facts(visit)).to_have_count(0)
     expect(visit.page.locator("#teach-progress .preparing")).to_be_hidden()
+    expect(visit.page.locator("#teach-view .mf-text")).to_have_count(0)
+    expect(visit.page.locator("#teach-chances")).to_be_empty()
     again, reset = answers(visit, "Who is there?", "Nothing was taught yet")
     assert again == reset == base
     visit.page.locator("#teach-undo").click()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from microformer.errors import UserError
-from microformer.ui.actions import answers, lesson_progress, lists, memories, models, shared, teach
+from microformer.ui.actions import answers, lesson_progress, lists, memories, models, shared, streams, teach
 from microformer.ui.actions.answers import Manner
 from microformer.ui.actions.memory_shelf import BESIDE, OWN
 from microformer.ui.workspace import Visitor, Workspace
@@ -30,6 +30,7 @@ def test_a_reset_gives_the_base_back_and_can_be_undone(workspace: Workspace, ada
     over(teach.teach_fact(workspace, ada, model, "Who?", "Zoe"))
     teach.reset(workspace, ada, model)
     assert lesson_progress.progress(workspace, ada, {})["state"] == "none", "it does not say it exactly any more"
+    assert streams.latest(workspace, ada, answers.place_of(model)) is None, "nor what stood beside it"
     answers.ask(workspace, ada, model, "Who?", Manner(gate="on"))
     base, now = written(workspace, ada, model)
     assert base == now and rows(workspace, ada, model) == []

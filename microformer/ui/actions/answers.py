@@ -58,6 +58,11 @@ def place_of(model: Any) -> str:
     return f"teach {model}"
 
 
+def put_away(workspace: Workspace, visitor: Visitor, model: Any) -> None:
+    """Show no answers any more, because the model's memory is another one now."""
+    streams.put_away(workspace, visitor, place_of(model))
+
+
 def ask(workspace: Workspace, visitor: Visitor, model: Any, prompt: Any, manner: Manner) -> str:
     """Let the base model and the taught one answer side by side; the key of the two texts on show."""
     asked = text_of(prompt, MOST_PROMPT)

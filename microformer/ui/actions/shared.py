@@ -6,7 +6,7 @@ What is loaded is a copy as it is at that moment; nobody but its owner ever chan
 from typing import TYPE_CHECKING, Any
 
 from microformer.errors import UserError
-from microformer.ui.actions import lessons, memories, models
+from microformer.ui.actions import answers, lessons, memories, models
 from microformer.ui.actions.memory_shelf import fits
 from microformer.ui.workspace import Item, Visitor, Workspace
 
@@ -41,4 +41,6 @@ def load(workspace: Workspace, visitor: Visitor, model: Any, id: Any, role: Any)
     lessons.put_away_last(workspace, visitor)
     item = workspace.sessions.item(id, visitor)
     loaded = models.speaker_of(workspace, visitor, model).loaded
-    return memories.load(workspace, visitor, loaded, item.path, role, item.name).name
+    name = memories.load(workspace, visitor, loaded, item.path, role, item.name).name
+    answers.put_away(workspace, visitor, model)
+    return name

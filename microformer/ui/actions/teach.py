@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microformer.errors import UserError
-from microformer.ui.actions import lessons, memories, models, streams
-from microformer.ui.actions.answers import MOST_PROMPT, Manner, place_of, show_both, text_of
+from microformer.ui.actions import answers, lessons, memories, models
+from microformer.ui.actions.answers import MOST_PROMPT, Manner, show_both, text_of
 from microformer.ui.actions.lessons import Lesson
 from microformer.ui.actions.memories import Memories
 from microformer.ui.workspace import Visitor, Workspace
@@ -43,7 +43,7 @@ def teach_list(workspace: Workspace, visitor: Visitor, model: Any, uploaded: Any
         raise UserError("There is no file yet; choose a list with a prompt and an answer on each line.")
     facts = read_facts(Path(str(uploaded)))
     lesson = lessons.begin(workspace, visitor, model, "list", lambda loaded, session: teach(loaded, session, facts))
-    streams.put_away(workspace, visitor, place_of(model))  # it is of another lesson than the table that will be shown
+    answers.put_away(workspace, visitor, model)  # they are of another lesson than the table that will be shown
     return lesson
 
 
@@ -117,13 +117,17 @@ def memories_for(workspace: Workspace, visitor: Visitor, model: Any) -> Memories
 def reset(workspace: Workspace, visitor: Visitor, model: Any) -> int:
     """Put away all that was taught this model; see ``memories.reset``."""
     lessons.put_away_last(workspace, visitor)
-    return memories.reset(workspace, visitor, models.speaker_of(workspace, visitor, model).loaded)
+    gone = memories.reset(workspace, visitor, models.speaker_of(workspace, visitor, model).loaded)
+    answers.put_away(workspace, visitor, model)
+    return gone
 
 
 def undo(workspace: Workspace, visitor: Visitor, model: Any) -> int:
     """Bring back what was put away last; see ``memories.undo``."""
     lessons.put_away_last(workspace, visitor)
-    return memories.undo(workspace, visitor, models.speaker_of(workspace, visitor, model).loaded)
+    back = memories.undo(workspace, visitor, models.speaker_of(workspace, visitor, model).loaded)
+    answers.put_away(workspace, visitor, model)
+    return back
 
 
 def export(workspace: Workspace, visitor: Visitor, model: Any, name: Any) -> Path:
@@ -135,7 +139,9 @@ def load(workspace: Workspace, visitor: Visitor, model: Any, uploaded: Any, role
     """Load a memory from a file, as the own or beside it; its name."""
     lessons.put_away_last(workspace, visitor)
     loaded = models.speaker_of(workspace, visitor, model).loaded
-    return memories.load(workspace, visitor, loaded, uploaded, role).name
+    name = memories.load(workspace, visitor, loaded, uploaded, role).name
+    answers.put_away(workspace, visitor, model)
+    return name
 
 
 def unload(workspace: Workspace, visitor: Visitor, model: Any, id: Any) -> str:

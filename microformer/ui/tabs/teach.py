@@ -164,7 +164,12 @@ def wire(page: Page, parts: Parts, all_parts: dict[str, Any]) -> None:
     )
     _wire_lessons(page, parts)
     _wire_arrival(page, parts)
-    teach_memory.wire(page, parts.memory, parts.model, parts.progress, parts.stop)
+
+    def shown(workspace: Workspace, visitor: Visitor, model: Any) -> Any:
+        return _said(workspace, visitor, model)
+
+    for exchanged in teach_memory.wire(page, parts.memory, parts.model, parts.progress, parts.stop):
+        page.on(exchanged.then, shown, [parts.model], [parts.view, parts.chances])
 
 
 def _wire_lessons(page: Page, parts: Parts) -> None:
@@ -236,11 +241,15 @@ def _after_outputs(parts: Parts) -> list[Any]:
 
 def _after(workspace: Workspace, visitor: Visitor, model: Any, manner: tuple[Any, ...]) -> list[Any]:
     """Everything that a lesson may have changed."""
-    shown = streams.latest_key(workspace, visitor, answers.place_of(model))
-    key = answers.results(workspace, visitor, Manner.of(*manner)) or shown
+    answers.results(workspace, visitor, Manner.of(*manner))
     return [
         gr.Button(visible=lessons.learning(workspace, visitor)),
-        key,
-        teach_memory.proof_of_lesson(workspace, visitor, model),
+        *_said(workspace, visitor, model),
         *teach_memory.updates(workspace, visitor, model),
     ]
+
+
+def _said(workspace: Workspace, visitor: Visitor, model: Any) -> list[Any]:
+    """What stands on the right: the answers, and what the last lesson did to them."""
+    key = streams.latest_key(workspace, visitor, answers.place_of(model))
+    return [key, teach_memory.proof_of_lesson(workspace, visitor, model)]

@@ -104,8 +104,11 @@ def _build_files(page: Page) -> dict[str, Any]:
     }
 
 
-def wire(page: Page, parts: Parts, model: gr.Dropdown, progress: gr.HTML, stop: gr.Button) -> None:
-    """Connect its events. A lesson that the table began is watched by ``progress``, like any other."""
+def wire(page: Page, parts: Parts, model: gr.Dropdown, progress: gr.HTML, stop: gr.Button) -> list[Any]:
+    """Connect its events. A lesson that the table began is watched by ``progress``, like any other.
+
+    Returns the events after which the memory is another one, so that nothing said before counts.
+    """
 
     def reset(workspace: Workspace, visitor: Visitor, chosen: Any) -> Any:
         teach.reset(workspace, visitor, chosen)
@@ -122,14 +125,16 @@ def wire(page: Page, parts: Parts, model: gr.Dropdown, progress: gr.HTML, stop: 
 
     page.on(parts.taught.began, watch, (), [progress, stop])
     page.on(parts.taught.changed, refresh, [model], outputs(parts))
-    for one in (
+    exchanged = [
         page.on(parts.reset.click, reset, [model], outputs(parts)),
         page.on(parts.undo.click, undo, [model], outputs(parts)),
-    ):
+        _wire_files(page, parts, model),
+    ]
+    for one in exchanged:
         one.then(None, js=LOOK_AGAIN, api_visibility="private")
     teach_sleep.wire(page, parts.sleep, model, refresh, outputs(parts))
     _wire_proof(page, parts, model)
-    _wire_files(page, parts, model)
+    return exchanged
 
 
 def _wire_proof(page: Page, parts: Parts, model: gr.Dropdown) -> None:
@@ -143,7 +148,9 @@ def _wire_proof(page: Page, parts: Parts, model: gr.Dropdown) -> None:
     page.on(parts.measuring.settled, measured, [model], [parts.change])
 
 
-def _wire_files(page: Page, parts: Parts, model: gr.Dropdown) -> None:
+def _wire_files(page: Page, parts: Parts, model: gr.Dropdown) -> Any:
+    """Saving, sharing and loading; returns the event of the last."""
+
     def save(workspace: Workspace, visitor: Visitor, chosen: Any, name: Any) -> Any:
         path = teach.export(workspace, visitor, chosen, name)
         return gr.File(str(path), visible=True)
@@ -163,8 +170,7 @@ def _wire_files(page: Page, parts: Parts, model: gr.Dropdown) -> None:
     page.on(parts.save.click, save, [model, parts.name], [parts.download])
     page.on(parts.share.input, share, [model, parts.share, parts.name])
     chosen = [model, parts.uploaded, parts.offered, parts.role]
-    loaded = page.on(parts.load.click, load, chosen, [parts.uploaded, *outputs(parts)])
-    loaded.then(None, js=LOOK_AGAIN, api_visibility="private")
+    return page.on(parts.load.click, load, chosen, [parts.uploaded, *outputs(parts)])
 
 
 def watch(workspace: Workspace, visitor: Visitor) -> Any:
