@@ -149,11 +149,10 @@ class RunConfig:
 
 
 PARTS: dict[str, type] = {"model": ModelConfig, "training": TrainConfig}
-PLAIN = (
-    Setting("about", str, True, "", ""),
-    Setting("task", str, True, "auto", ""),
-    Setting("value_mean", float, True, 0.0, ""),
-    Setting("value_scale", float, True, 1.0, ""),
+PLAIN = tuple(
+    Setting(one.name, type(one.default), True, one.default, "")
+    for one in fields(RunConfig)
+    if isinstance(one.default, str | float)
 )
 """What a configuration says beside its parts; nothing, and what is empty, means the default."""
 

@@ -80,25 +80,23 @@ class Job:
 def set_up(
     config: RunConfig, dataset: Dataset, run: Run, *, resume: bool, init: Path | None, report: Callable[[str], None]
 ) -> Job:
-    """Make or re-open the run's directory and build all that its steps need. The caller holds the run's lock."""
+    """Make or re-open the run's directory and build all that its steps need. The caller holds the run's lock.
+
+    First what may refuse or measure, then what is built, and the directory last: what cannot be leaves no run behind.
+    """
     resumed_from = checkpoint_to_resume(run) if resume else None
     if resumed_from is not None:
-        _take_threads(resumed_from)
+        _take_threads(resumed_from)  # before anything is measured or computed with them
     refuse_what_cannot_work(config, dataset, run, resume=resume)
     config, given = resolve_model(config, dataset, run, init)
     device = find_device(config.training.device)
     keep_memory()
-    check_memory(config, device)
-    if fabric.wanted(config.training):
-        config = dataclasses.replace(config, training=fabric.agreed(config.training))
-    extent = task_of(config.to_dict()).extent(dataset, "train", config.model.max_seq_len)
-    budget = Budget.of(config.training, extent.total, config.training.batch_size * extent.tokens)
-    config, how = resolve_auto(config, run, device, budget)
+    config, extent, budget, how = _settle(config, dataset, run, device)
     together = fabric.launch(config.training) if fabric.wanted(config.training) else None
     model = start_model(config, dataset, given)
     report(f"{_parameters(model)}. {how}")
     task = task_of(config.to_dict(), possible_tokens(model.logit_bias))
-    if resumed_from is not None:
+    if resumed_from is not None:  # before the runtime copies the weights
         model.load_state_dict(load_tensors(resumed_from / checkpoint.WEIGHTS, model.state_dict()))
     runtime = _runtime(model, config.training, device, together)
     arithmetic = torch.bfloat16 if config.training.precision == "bf16" else torch.float32
@@ -108,6 +106,20 @@ def set_up(
     _open_directory(run, config, dataset, progress.step)
     _tell_of_cut_rows(dataset, config, report)
     return Job(run, config, dataset, task, extent, runtime, model, optimizer, progress, budget, log, how)
+
+
+def _settle(
+    config: RunConfig, dataset: Dataset, run: Run, device: torch.device
+) -> tuple[RunConfig, Extent, Budget, str]:
+    """What is still open once the model's shape is known: what all machines agree on, how long it will be, and what
+    ``auto`` means for a run of that length. Refuses what has no room before a step is tried out."""
+    check_memory(config, device)
+    if fabric.wanted(config.training):
+        config = dataclasses.replace(config, training=fabric.agreed(config.training))
+    extent = task_of(config.to_dict()).extent(dataset, "train", config.model.max_seq_len)
+    budget = Budget.of(config.training, extent.total, config.training.batch_size * extent.tokens)
+    config, how = resolve_auto(config, run, device, budget)
+    return config, extent, budget, how
 
 
 def _runtime(model: Transformer, training: TrainConfig, device: torch.device, together: "Fabric | None") -> Runtime:
