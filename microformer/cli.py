@@ -10,6 +10,7 @@ import difflib
 import errno
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -100,8 +101,7 @@ def parse(words: list[str]) -> tuple[Callable[[dict[str, Any]], int | None], dic
     module: Any = importlib.import_module(f"microformer.commands.{MODULES.get(command, command)}")
     parser = Parser(command, module.DESCRIPTION, getattr(module, "USAGE", None))
     module.add_arguments(parser)
-    values = parser.parse_args(_join_free_text(rest)).as_dict()
-    return module.run, values
+    return module.run, parser.values(_join_free_text(rest))
 
 
 def usage() -> str:
@@ -140,5 +140,5 @@ def _join_free_text(words: list[str]) -> list[str]:
 def _complain(sentence: str, status: int) -> int:
     with contextlib.suppress(OSError):
         sys.stdout.flush()
-    sys.stderr.write(sentence + "\n")
+    sys.stderr.write(re.sub(r"[\x00-\x1f\x7f]+", " ", sentence) + "\n")  # a file's name may hold line ends
     return status

@@ -16,6 +16,7 @@ from microformer.errors import UserError
 from microformer.settings import Setting, convert, describe
 
 EMPTY = ("null", "none", "")  # how "no value" is written on the command line, where a setting may be empty
+PLACES = {"DIR", "FILE", "FILE.zip", "OUT", "PATH", "RUN", "SESSION", "SOURCE"}  # metavars of files and folders
 METAVARS = {int: "N", float: "X", bool: "true|false", str: "TEXT"}
 
 
@@ -58,6 +59,18 @@ class Parser(ArgumentParser):
         if kind.startswith("argument "):
             return f"{kind.removeprefix('argument ')}: {rest}"
         return f"{message[:1].upper()}{message[1:]}"
+
+    def values(self, words: list[str]) -> dict[str, Any]:
+        """What ``words`` give, by name. Raises ``UserError``.
+
+        A place without a name, as an unset variable of a shell leaves, would mean the folder one happens to be in.
+        """
+        found: dict[str, Any] = self.parse_args(words).as_dict()
+        for action in self._actions:
+            given = found.get(action.dest)
+            if PLACES & set(str(action.metavar).split("|")) and "" in (given if isinstance(given, list) else [given]):
+                self.error(f"{next(iter(action.option_strings), action.metavar)} is empty, but must name a place")
+        return found
 
     def option(self, *names: str, **details: Any) -> None:
         """Add an option that is absent from the parsed values unless it was given, or ``default`` says otherwise."""

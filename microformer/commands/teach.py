@@ -50,6 +50,9 @@ def run(values: dict[str, Any]) -> None:
 
     out = Path(values["out"])
     check_folder(out)
+    for name, what in (("config.yaml", "a run"), ("dataset.json", "a dataset")):
+        if (out / name).is_file():
+            raise UserError(f"{out} is {what}; give the session a place of its own.")
     facts = read_facts(Path(values["facts"])) if "facts" in values else None
     text = read_text(Path(values["text"])) if "text" in values else None
     loaded = load(values["run"])

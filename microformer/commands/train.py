@@ -48,7 +48,7 @@ def run(values: dict[str, Any]) -> int:
         )
     data = Path(values["data"]) if "data" in values else known.data() if known else None
     if data is None and known:
-        raise UserError(f"The dataset of the run {out.name} is gone; bring it back, or give another one like it.")
+        raise UserError(f"The dataset of the run {out.name} is not here; bring it back, or give another one like it.")
     if data is None:
         raise UserError("There is no dataset to train on; give one with --data DIR (prepare makes it).")
     init = Path(values["init"]) if "init" in values else None

@@ -78,7 +78,8 @@ def unbundle(directory: Path, out: Path, origin: str) -> Path:
         state = _numbers(checkpoint.read_state(directory))
         metrics = [_numbers(row) for row in read_json_lines(directory / METRICS)[0]]
     except UserError as error:
-        raise UserError(f"{origin} cannot be used: {error}") from None
+        what = str(error).replace(f"{directory.name}/", "")  # a temporary name says nothing
+        raise UserError(f"{origin} cannot be used: {what}") from None
     check_new_directory(out, room=2 * (directory / WEIGHTS).stat().st_size)
     step = max(0, int(state.get("step", 0)))
     with directory_written_whole(out) as beside:

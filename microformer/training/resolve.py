@@ -25,6 +25,8 @@ def refuse_what_cannot_work(config: RunConfig, dataset: Dataset, run: Run, *, re
     """Raise ``UserError`` for what the settings, the text or the disk make impossible."""
     if run.exists() and not resume:
         raise UserError(f"There is already a run in {run.path}; resume it, or choose another directory.")
+    if (run.path / "dataset.json").is_file():
+        raise UserError(f"{run.path} is a dataset; choose another directory for the run.")
     context, have = config.model.max_seq_len, len(dataset.train)
     if have <= context and dataset.kind == "text":
         raise UserError(

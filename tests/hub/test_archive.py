@@ -67,7 +67,7 @@ def changed(file: Path, **changes: bytes | None) -> Path:
         ({"config__yaml": b"about: &a [x]\nlabels: [*a]"}, "refer to a value"),
         ({"tokenizer__json": b"{}"}, "cannot be used"),
         ({"state__json": b'{"step": ' + b"9" * 400 + b"}"}, "not what a checkpoint holds"),
-        ({"state__json": b"5"}, "not what a checkpoint holds"),
+        ({"state__json": b"5"}, r"changed\.zip cannot be used: state\.json is not what a checkpoint holds"),
     ],
 )
 def test_a_zip_that_is_no_exported_run_is_refused_and_leaves_nothing(
