@@ -144,7 +144,7 @@ def test_a_trainer_that_cannot_begin_is_told_of_as_failed(
     (path / "data.json").write_text("{}")
     supervisor.tick()
     wait_until(lambda: supervisor.tick() is None and Run(path).status().state == "failed")
-    assert "no dataset" in Run(path).status().message
+    assert "The dataset of the run broken is not here" in Run(path).status().message
     assert (path / LOG).is_file()
 
 
