@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from microformer.adapters.lora import merged
 from microformer.checkpoint import load
@@ -20,6 +21,7 @@ from microformer.errors import UserError
 from microformer.files import check_new_file, write_bytes
 from microformer.model.cache import KVCache
 from microformer.model.config import ModelConfig
+from microformer.model.ngrams import NO_TOKEN
 from microformer.model.transformer import Transformer
 
 PACKAGES = ("onnx", "onnxscript")
@@ -33,12 +35,15 @@ class CarriedCache(KVCache):
     """Keys and values that are handed in, as many tokens in every row, and grow instead of being written into.
 
     ``past``: keys and values of block 0, then of block 1, and so on: (batch, kv_heads, past, head_dim) each.
+    ``tokens`` (batch, past) are needed where n-grams are looked up.
     """
 
     uniform = False  # places are then looked up one by one: the graph must hold for any number of tokens
 
-    def __init__(self, past: Sequence[Tensor]) -> None:
+    def __init__(self, past: Sequence[Tensor], tokens: Tensor | None = None) -> None:
         self.keys, self.values = list(past[::2]), list(past[1::2])
+        if tokens is not None:
+            self.tokens = tokens
         self.lengths = [past[0].shape[2]]
         self.source, self.across, self.counts = None, {}, None
 
@@ -47,6 +52,11 @@ class CarriedCache(KVCache):
         self.keys[layer] = torch.cat([self.keys[layer], keys], dim=2)
         self.values[layer] = torch.cat([self.values[layer], values], dim=2)
         return self.keys[layer], self.values[layer]
+
+    def follow(self, tokens: Tensor, before: int) -> Tensor:
+        """See ``KVCache``."""
+        self.tokens = torch.cat([self.tokens, tokens], dim=1)
+        return F.pad(self.tokens, (before, 0), value=NO_TOKEN)[:, -before - tokens.shape[1] :]
 
     def positions(self, new: int, device: torch.device | None = None) -> Tensor:
         """The same in every row. *Shape:* (1, new)."""
@@ -59,15 +69,19 @@ class CarriedCache(KVCache):
 
 
 class Step(nn.Module):
-    """What the graph computes: tokens (batch, seq) and the past -> logits (batch, seq, vocab) and the present."""
+    """What the graph computes: tokens (batch, seq) and the past -> logits (batch, seq, vocab) and the present.
+
+    The past is keys and values and, where n-grams are looked up, tokens.
+    """
 
     def __init__(self, model: Transformer) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, tokens: Tensor, past: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        cache = CarriedCache(past)
-        return self.model(tokens, cache=cache), cache.present
+    def forward(self, tokens: Tensor, past: list[Tensor], past_tokens: Tensor | None = None) -> tuple[Any, ...]:
+        cache = CarriedCache(past, past_tokens)
+        logits = self.model(tokens, cache=cache)
+        return (logits, cache.present) if past_tokens is None else (logits, cache.present, cache.tokens)
 
 
 def export_onnx(run: str | Path, file: Path) -> Path:
@@ -86,7 +100,8 @@ def onnx_bytes(model: Transformer, about: dict[str, str] | None = None) -> bytes
 
     Inputs are ``tokens`` (batch, seq) of int64 and, for each block, ``past_key_values.N.key`` and ``.value`` (batch,
     kv_heads, past, head_dim); outputs are ``logits`` (batch, seq, vocab) and ``present.N.key`` and ``.value``, with
-    ``seq`` tokens more. Every size but those of the model is free, and the past of a text's beginning is empty.
+    ``seq`` tokens more. Where n-grams are looked up, ``past_tokens`` (batch, past) and ``present_tokens`` come last.
+    Every size but those of the model is free, and the past of a text's beginning is empty.
     Low-rank additions become part of the weights.
     """
     _check(model)
@@ -102,16 +117,22 @@ def _traced(model: Transformer) -> Any:
     config = model.config
     layers = [f"{layer}.{part}" for layer in range(config.n_layers) for part in ("key", "value")]
     past = [torch.zeros(TRACED, config.kv_heads, TRACED, config.head_dim) for _ in layers]
+    tokens, past_tokens = (torch.zeros(TRACED, TRACED, dtype=torch.long) for _ in range(2))
+    read = [] if model.ngrams is None else ["tokens"]
     try:
         with torch.no_grad(), _quietly():
             return torch.onnx.export(
                 Step(model).eval(),
-                (torch.zeros(TRACED, TRACED, dtype=torch.long), past),
+                (tokens, past, *(past_tokens for _ in read)),
                 dynamo=True,
                 verbose=False,
-                input_names=["tokens", *(f"past_key_values.{one}" for one in layers)],
-                output_names=["logits", *(f"present.{one}" for one in layers)],
-                dynamic_shapes=({0: "batch", 1: "seq"}, [{0: "batch", 2: "past"}] * len(past)),
+                input_names=["tokens", *(f"past_key_values.{one}" for one in layers), *(f"past_{one}" for one in read)],
+                output_names=["logits", *(f"present.{one}" for one in layers), *(f"present_{one}" for one in read)],
+                dynamic_shapes=(
+                    {0: "batch", 1: "seq"},
+                    [{0: "batch", 2: "past"}] * len(past),
+                    *({0: "batch", 1: "past"} for _ in read),
+                ),
             )
     except torch.onnx.errors.OnnxExporterError as error:
         if interrupted(error):

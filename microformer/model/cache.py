@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from microformer.model.config import ModelConfig
+from microformer.model.ngrams import NO_TOKEN
 from microformer.model.places import Encoded
 
 
@@ -16,6 +18,7 @@ class KVCache:
     ``keys[i]`` and ``values[i]``: (batch, kv_heads, capacity, head_dim). ``lengths[row]`` tokens are filled.
     Keys are kept as they are attended to, already rotated. ``source`` is what cross-attention looks at, and ``across``
     its keys and values by block, once they have been made.
+    ``tokens`` (batch, capacity) are those that were read, kept only for a model that looks up n-grams.
     """
 
     def __init__(
@@ -24,6 +27,8 @@ class KVCache:
         shape = (batch_size, config.kv_heads, capacity, config.head_dim)
         self.keys = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.n_layers)]
         self.values = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.n_layers)]
+        kept = (batch_size, capacity if config.ngram_rows else 0)
+        self.tokens = torch.zeros(kept, dtype=torch.int64, device=device)
         self.lengths = [0] * batch_size
         self.capacity = capacity
         self.source: Encoded | None = None
@@ -57,6 +62,22 @@ class KVCache:
             kept_values.scatter_(2, places, values.to(kept_values.dtype))
         return kept_keys[:, :, :end], kept_values[:, :, :end]
 
+    def follow(self, tokens: Tensor, before: int) -> Tensor:
+        """Keep new tokens, and return them behind the ``before`` tokens that each row read before them.
+
+        *Shape:* (batch, new) -> (batch, before + new), with ``NO_TOKEN`` where a row has read fewer.
+        """
+        if self.uniform:
+            start, new = self.lengths[0], tokens.shape[1]
+            self.tokens[:, start : start + new] = tokens
+            runs = self.tokens[:, max(0, start - before) : start + new]
+            return F.pad(runs, (before + new - runs.shape[1], 0), value=NO_TOKEN)
+        places = self.positions(tokens.shape[1], tokens.device)  # (B, new)
+        self.tokens.scatter_(1, places, tokens)
+        earlier = places[:, :1] - torch.arange(before, 0, -1, device=tokens.device)  # (B, before)
+        known = self.tokens.gather(1, earlier.clamp(min=0)).masked_fill(earlier < 0, NO_TOKEN)
+        return torch.cat([known, tokens], dim=1)
+
     def advance(self, new: int) -> None:
         """Count ``new`` tokens in every row, or those of them that are not padding."""
         counts = self.counts or [new] * self.batch_size
@@ -80,6 +101,7 @@ class KVCache:
         other.values = [values[places] for values in self.values]
         other.source = None if self.source is None else self.source.rows(places)
         other.across = {layer: (key[places], value[places]) for layer, (key, value) in self.across.items()}
+        other.tokens = self.tokens[places]
         other.lengths = [self.lengths[row] for row in chosen]
         return other
 
@@ -88,4 +110,5 @@ class KVCache:
         length = other.lengths[other_row]
         for mine, theirs in zip(self.keys + self.values, other.keys + other.values, strict=True):
             mine[row, :, :length] = theirs[other_row, :, :length]
+        self.tokens[row, :length] = other.tokens[other_row, :length]
         self.lengths[row] = length

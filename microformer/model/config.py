@@ -89,6 +89,15 @@ class ModelConfig:
         0, "First tokens of a text that stay in sight when the window has moved past them.", minimum=0, maximum=1024
     )
     embedding_norm: bool = setting(False, "Normalise the embeddings before the first block.")
+    ngram_rows: int = setting(
+        0,
+        "Rows of a table of n-grams (short runs of tokens), looked up by their hashes; 0 leaves it out.",
+        minimum=0,
+        maximum=10_000_000,
+    )
+    ngram_longest: int = setting(
+        3, "Tokens in the longest n-grams; shorter ones, down to 2 tokens, are looked up too.", minimum=2, maximum=8
+    )
     attention_dropout: float = setting(0.0, "Share of attention weights dropped in training.", minimum=0, maximum=0.9)
     embedding_dropout: float | None = setting(
         None, "Share of the embeddings dropped in training; empty means the same as dropout.", minimum=0, maximum=0.9
@@ -158,6 +167,11 @@ class ModelConfig:
                 f"A {self.kind} with outputs {self.outputs} predicts the tokens that it reads, so it cannot read "
                 "vectors; make it an encoder with outputs, or an encoder_decoder."
             )
+        if self.ngram_rows and self.inputs == "vectors" and self.kind != "encoder_decoder":
+            raise UserError(
+                f"ngram_rows is {self.ngram_rows}, but this {self.kind} reads vectors, and n-grams are of tokens; "
+                "set it to 0."
+            )
         if self.outputs and self.kind == "encoder_decoder":
             raise UserError(
                 f"outputs is {self.outputs}, but an encoder_decoder writes tokens; use a decoder or an encoder."
@@ -205,7 +219,7 @@ class ModelConfig:
     @property
     def encoder(self) -> "ModelConfig":
         """The shape of an encoder_decoder's encoder."""
-        return replace(self, kind="encoder", n_layers=self.n_encoder_layers or self.n_layers, outputs=1)
+        return replace(self, kind="encoder", n_layers=self.n_encoder_layers or self.n_layers, outputs=1, ngram_rows=0)
 
     @property
     def input_dropout(self) -> float:

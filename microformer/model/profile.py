@@ -21,12 +21,22 @@ MARKS = {
     "feed_forward.": "feed-forward",
     "positions.": "position embedding",
     "tokens.": "token embedding",
+    "ngrams.": "n-gram embedding",
     "vectors.": "token embedding",
     "unembedding.": "head",
     "pooled.": "head",
 }
 """Parts by what stands in the names of their weights; the first that fits counts."""
-PARTS = ("token embedding", "position embedding", "attention", "feed-forward", "long-term adapters", "norms", "head")
+PARTS = (
+    "token embedding",
+    "n-gram embedding",
+    "position embedding",
+    "attention",
+    "feed-forward",
+    "long-term adapters",
+    "norms",
+    "head",
+)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from microformer.model.cache import KVCache
 from microformer.model.config import ModelConfig
+from microformer.model.ngrams import NO_TOKEN
 
 
 class RollingCache(KVCache):
@@ -24,7 +25,9 @@ class RollingCache(KVCache):
     ) -> None:
         assert config.window is not None
         self.sinks, self.window, self.context = config.sinks, config.window, config.max_seq_len
-        self.turning = self.window + spare  # slots behind the sinks; one more takes what is not kept
+        self.spare = spare
+        # Slots behind the sinks, and one more takes what is not kept. N-grams may look back further than the window.
+        self.turning = max(self.window, config.ngram_longest if config.ngram_rows else 0) + spare
         super().__init__(config, batch_size, self.sinks + self.turning + 1, dtype=dtype, device=device)
 
     def begin(self, new: int) -> tuple[Tensor, Tensor]:
@@ -60,13 +63,24 @@ class RollingCache(KVCache):
         new = places.shape[1]
         counts = torch.tensor(self.counts or [new] * self.batch_size, device=places.device)[:, None]
         end = begun + counts
-        slots = torch.where(places < self.sinks, places, self.sinks + (places - self.sinks) % self.turning)
+        slots = self._slot(places)
         dropped = (places >= end) | ((places >= self.sinks) & (places < end - self.turning))
         return slots.masked_fill(dropped, self.sinks + self.turning)
 
+    def _slot(self, places: Tensor) -> Tensor:
+        return torch.where(places < self.sinks, places, self.sinks + (places - self.sinks) % self.turning)
+
+    def follow(self, tokens: Tensor, before: int) -> Tensor:
+        """See ``KVCache``; ``begin`` comes first."""
+        begun = torch.tensor(self.lengths, device=tokens.device)[:, None]
+        earlier = begun - torch.arange(before, 0, -1, device=tokens.device)  # (B, before)
+        known = self.tokens.gather(1, self._slot(earlier.clamp(min=0))).masked_fill(earlier < 0, NO_TOKEN)
+        self.tokens.scatter_(1, self._slots, tokens)
+        return torch.cat([known, tokens], dim=1)
+
     def truncate(self, length: int) -> None:
         """See ``KVCache``. Raises ``ValueError`` where more than the ``spare`` tokens would be forgotten."""
-        if max(self.lengths) - length > self.turning - self.window:
+        if max(self.lengths) - length > self.spare:
             raise ValueError("A rolling cache cannot go back further than its spare tokens.")
         super().truncate(length)
 
@@ -80,4 +94,5 @@ class RollingCache(KVCache):
         """See ``KVCache``; the other rolls too, and keeps as much."""
         for mine, theirs in zip(self.keys + self.values, other.keys + other.values, strict=True):
             mine[row] = theirs[other_row]
+        self.tokens[row] = other.tokens[other_row]
         self.lengths[row] = other.lengths[other_row]

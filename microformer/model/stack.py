@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from microformer.errors import UserError
 from microformer.model import fused
@@ -10,6 +11,7 @@ from microformer.model.cache import KVCache
 from microformer.model.config import ModelConfig
 from microformer.model.dropout import drawn_again, dropout
 from microformer.model.memory import Memory
+from microformer.model.ngrams import NO_TOKEN, NGrams
 from microformer.model.norms import make_norm
 from microformer.model.places import (
     LONGEST_PLAIN,
@@ -38,6 +40,7 @@ class Stack(nn.Module):
         self.config = config
         self.recompute = False
         self.tokens = nn.Embedding(config.vocab_size, config.d_model) if reads == "tokens" else None
+        self.ngrams = NGrams(config) if self.tokens is not None and config.ngram_rows else None
         self.vectors = nn.Linear(config.input_dim or 1, config.d_model) if reads == "vectors" else None
         self.positions = nn.Embedding(config.max_seq_len, config.d_model) if config.position == "learned" else None
         self.embedding_norm = make_norm(config) if config.embedding_norm else None
@@ -53,16 +56,30 @@ class Stack(nn.Module):
         *Shape:* tokens (batch, seq) or vectors (batch, seq, input_dim), or (batch, seq, d_model) where it reads nothing
         of its own -> (batch, seq, d_model).
         """
-        reader = self.tokens if self.vectors is None else self.vectors
-        hidden = inputs if reader is None else reader(inputs).float()  # the residual stream is always fp32
+        if self.tokens is not None:
+            hidden = self.read(inputs, cache)
+        else:
+            hidden = inputs if self.vectors is None else self.vectors(inputs).float()
         if self.positions is not None or self.config.position == "sinusoidal":
             table = self.position_table if self.positions is None else self.positions.weight
             assert table is not None
-            hidden = hidden + self._read(table, hidden.shape[1], cache)
+            hidden = hidden + self._rows(table, hidden.shape[1], cache)
         if self.embedding_norm is not None:
             hidden = self.embedding_norm(hidden)
         share = self.config.input_dropout
         return dropout(hidden, share) if share and self.training else hidden
+
+    def read(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Vectors of tokens, and of those just before them. *Shape:* (batch, seq) -> (batch, seq, d_model) of fp32."""
+        assert self.tokens is not None
+        hidden: Tensor = self.tokens(tokens).float()  # the residual stream is always fp32
+        if self.ngrams is None:
+            return hidden
+        if cache is None:
+            runs = F.pad(tokens, (self.ngrams.before, 0), value=NO_TOKEN)
+        else:
+            runs = cache.follow(tokens, self.ngrams.before)
+        return hidden + self.ngrams(runs)
 
     def run_blocks(
         self,
@@ -107,7 +124,7 @@ class Stack(nn.Module):
         turns = None
         if self.config.position == "rotary":
             assert self.position_table is not None
-            turns = self._read(self.position_table, seq, cache)
+            turns = self._rows(self.position_table, seq, cache)
         lengths = None if self.config.causal else lengths  # no token sees padding that is behind it
         learning = None if cache is not None else self._learning()
         looked_at = None if source is None else source_places(self.config, source, learning)
@@ -144,7 +161,7 @@ class Stack(nn.Module):
         turns, key_turns = (self.position_table[at.clamp(max=len(self.position_table) - 1)] for at in (queries, keys))
         return Places(turns, mask, causal=False, key_turns=key_turns)
 
-    def _read(self, table: Tensor, seq: int, cache: KVCache | None) -> Tensor:
+    def _rows(self, table: Tensor, seq: int, cache: KVCache | None) -> Tensor:
         """Rows of a position table for the next tokens: (seq, …), or (batch, seq, …) when rows stand differently."""
         if cache is None or cache.uniform:
             start = 0 if cache is None else cache.lengths[0]

@@ -97,7 +97,7 @@ class Transformer(Stack):
         if self.encoder is None:
             raise UserError(f"A model of the kind {self.config.kind} takes no source.")
         self.encoder.recompute = self.recompute
-        vectors = source if self.config.inputs == "vectors" or self.tokens is None else self.tokens(source)
+        vectors = source if self.config.inputs == "vectors" else self.read(source)
         places = self.encoder.places(source.shape[1], rows=len(source), lengths=lengths)
         hidden = self.encoder.run_blocks(self.encoder.embed(vectors), places)
         return Encoded(self.encoder.norm(hidden), lengths)

@@ -76,12 +76,16 @@ class AdamW:
     def _step(self, rate: float, lane: int) -> None:
         """The part of a step that one lane does."""
         beta1, beta2 = self.betas
-        names = list(self.parameters)[lane :: self.lanes]
-        if not names:
-            return
-        weights: list[Tensor] = [self.parameters[name] for name in names]
-        gradients = _gradients(weights)
-        mean, square = [self.mean[name] for name in names], [self.square[name] for name in names]
+        names = list(self.parameters)
+        weights, gradients, mean, square = (
+            [one.tensor_split(self.lanes)[lane] for one in tensors]
+            for tensors in (
+                [self.parameters[name] for name in names],
+                _gradients([self.parameters[name] for name in names]),
+                [self.mean[name] for name in names],
+                [self.square[name] for name in names],
+            )
+        )
         torch._foreach_lerp_(mean, gradients, 1 - beta1)
         torch._foreach_mul_(square, beta2)
         torch._foreach_addcmul_(square, gradients, gradients, 1 - beta2)
@@ -89,7 +93,7 @@ class AdamW:
         root = torch._foreach_sqrt(square)
         torch._foreach_div_(root, (1 - beta2**self.steps) ** 0.5)
         torch._foreach_add_(root, self.eps)
-        decayed: list[Tensor] = [self.parameters[name] for name in names if name in self.decayed]
+        decayed = [weight for name, weight in zip(names, weights, strict=True) if name in self.decayed]
         if self.weight_decay and decayed:
             torch._foreach_mul_(decayed, 1 - rate * self.weight_decay)
         torch._foreach_addcdiv_(weights, mean, root, -rate / (1 - beta1**self.steps))

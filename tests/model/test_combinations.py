@@ -35,6 +35,7 @@ MORE: dict[str, list[Any]] = {
     "adapter_dim": [4, 0],
     "rotary_pct": [1.0, 0.5],
     "outputs": [0, 2],
+    "ngram_rows": [0, 30],
 }
 
 
@@ -62,7 +63,7 @@ def pairwise(options: dict[str, list[Any]]) -> list[Options]:
 def every_combination() -> list[Options]:
     """All of the named options; each of the others takes turns at a pace of its own."""
     named = [dict(zip(NAMED, values, strict=True)) for values in itertools.product(*NAMED.values())]
-    paces = dict(zip(MORE, (2, 3, 5, 7, 11, 13, 17, 19), strict=True))
+    paces = dict(zip(MORE, (2, 3, 5, 7, 11, 13, 17, 19, 23), strict=True))
     return [row | {name: MORE[name][i // pace % 2] for name, pace in paces.items()} for i, row in enumerate(named)]
 
 

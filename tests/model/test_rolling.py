@@ -17,11 +17,11 @@ from tests.model.test_kinds import make_model, some_tokens
 
 CONTEXT = 32
 SHAPES: list[dict[str, Any]] = [
-    {"window": 6, "sinks": 2, "n_kv_heads": 2},
+    {"window": 6, "sinks": 2, "n_kv_heads": 2, "ngram_rows": 30},
     {"window": 6, "sinks": 2, "position": "alibi"},
     {"window": 5, "position": "none", "norm_position": "post"},
     {"window": 28, "sinks": 4, "rotary_pct": 0.5, "qk_norm": True},
-    {"window": 1, "sinks": 1},
+    {"window": 1, "sinks": 1, "ngram_rows": 30, "ngram_longest": 4},
 ]
 
 
@@ -41,7 +41,7 @@ def plainly(model: Transformer, tokens: Tensor) -> Tensor:
     distance = at[:, None] - at
     seen = (distance >= 0) & ((distance < config.window) | (at < config.sinks))
     near = torch.where(at < config.sinks, torch.minimum(distance, CONTEXT - 1 - at), distance).clamp(0, CONTEXT - 1)
-    hidden = model.tokens(tokens)
+    hidden = model.read(tokens)
     for block in model.blocks:
         heads = block.attention.qkv(block.attention_norm(hidden)).unflatten(-1, (3, 4, -1))
         query, key, value = (one.transpose(1, 2) for one in heads.unbind(2))
@@ -62,7 +62,7 @@ def plainly(model: Transformer, tokens: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("position", ["rotary", "alibi", "none"])
 def test_past_the_context_it_says_what_the_whole_text_says_and_grows_no_further(position: str) -> None:
-    model, tokens = make_model(window=6, sinks=2, position=position), some_tokens(1, 90)
+    model, tokens = make_model(window=6, sinks=2, position=position, ngram_rows=30), some_tokens(1, 90)
     cache = model.new_cache(1, rolling=True)
     size = [tensor.shape for tensor in cache.keys + cache.values]
     with torch.inference_mode():
