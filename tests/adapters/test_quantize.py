@@ -20,7 +20,7 @@ TOKENS = torch.arange(24).view(2, 12) % 64
 SHAPES: list[dict[str, Any]] = [
     {},
     {"activation": "gelu", "bias": True, "norm": "layernorm", "position": "learned", "norm_position": "post"},
-    {"position": "alibi", "n_kv_heads": 1, "qk_norm": True, "tie_weights": False},
+    {"position": "alibi", "n_kv_heads": 1, "qk_norm": True, "tie_weights": False, "ngram_rows": 20},
 ]
 
 
@@ -28,7 +28,7 @@ def make_model(**changes: Any) -> Transformer:
     torch.manual_seed(5)
     model = Transformer(make_config(d_model=64, **changes)).eval()
     for name, weight in model.named_parameters():
-        if name.endswith("long_term.up"):
+        if name.endswith(("long_term.up", "ngrams.weight")):
             nn.init.normal_(weight, std=0.1)
     return model
 
