@@ -54,6 +54,11 @@ class Profile:
         return sum(self.parameters.values())
 
     @property
+    def network_parameters(self) -> int:
+        """Those that every token meets: all but a table of n-grams, of which a token looks up two or three rows."""
+        return self.total_parameters - self.parameters["n-gram embedding"]
+
+    @property
     def forward_flops(self) -> int:
         """FLOPs to read one token, with a full context before it."""
         return sum(self.flops_per_token.values())

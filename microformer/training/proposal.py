@@ -80,14 +80,14 @@ def propose(
 
     def learned(name: str) -> float:
         tokens = USED * 60 * minutes / paces[name] * _tokens_per_step(suited[name])
-        return useful_tokens(tokens, _parameters(suited[name]))
+        return useful_tokens(tokens, profile(suited[name].model).network_parameters)
 
     chosen = max(suited, key=learned)
     return _proposal(chosen, suited[chosen], paces[chosen], minutes, text)
 
 
 def useful_tokens(tokens: float, parameters: int) -> float:
-    """How many of the tokens that a model reads have a part in what it reaches."""
+    """How many of the tokens that a network of so many parameters reads have a part in what it reaches."""
     return min(tokens, TOKENS_PER_PARAMETER * parameters)
 
 
@@ -128,9 +128,10 @@ def _proposal(name: str, config: RunConfig, step: float, minutes: float, text: T
     tokens = steps * batch * config.model.max_seq_len
     bits = None
     if text.hardness is not None and config.task in ("auto", "language_modelling"):
-        useful = useful_tokens(tokens, _parameters(config)) * text.bytes_per_token
+        useful = useful_tokens(tokens, profile(config.model).network_parameters) * text.bytes_per_token
         bits = expected_bits_per_byte(text.hardness, useful)
     expected = "" if bits is None else f" and comes to about {bits:.2g} bits per byte, give or take {WITHIN:.0%}"
+    size = profile(config.model).total_parameters
     span = f"{minutes:g} minute{'' if minutes == 1 else 's'}"
     return Proposal(
         name,
@@ -138,7 +139,7 @@ def _proposal(name: str, config: RunConfig, step: float, minutes: float, text: T
         step,
         steps,
         bits,
-        f"In {span} {name} ({_parameters(config) / 1e6:.1f} million parameters, batches of {batch}) takes about "
+        f"In {span} {name} ({size / 1e6:.1f} million parameters, batches of {batch}) takes about "
         f"{steps:,} steps here, reads the text {tokens / text.train_tokens:.2g} times{expected}.",
     )
 
@@ -151,13 +152,9 @@ def _for(config: RunConfig, text: Text, minutes: float) -> RunConfig:
 def _fits(config: RunConfig, text: Text) -> bool:
     """Whether the text is longer than the context and more than the model learns by heart, and memory suffices."""
     needed = training_memory(config, find_device(config.training.device))
-    large_enough = _parameters(config) <= max(PARAMETERS_PER_BYTE * text.train_tokens * text.bytes_per_token, ANY_TEXT)
-    enough = config.model.max_seq_len < text.train_tokens and large_enough
+    most = max(PARAMETERS_PER_BYTE * text.train_tokens * text.bytes_per_token, ANY_TEXT)
+    enough = config.model.max_seq_len < text.train_tokens and profile(config.model).network_parameters <= most
     return enough and needed < psutil.virtual_memory().available
-
-
-def _parameters(config: RunConfig) -> int:
-    return profile(config.model).total_parameters
 
 
 def _tokens_per_step(config: RunConfig) -> int:

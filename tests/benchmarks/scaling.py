@@ -70,7 +70,7 @@ def collect(folder: Path) -> list[dict[str, object]]:
         run, text = Run(folder / f"{data}.{preset}.{steps}"), known_text(folder / data)
         if run.exists() and run.status().state == "finished":
             last = run.last_row()
-            useful = useful_tokens(last["tokens"], profile(run.config().model).total_parameters)
+            useful = useful_tokens(last["tokens"], profile(run.config().model).network_parameters)
             known = {"hardness": round(text.hardness or 0.0, 4), "bits_per_byte": round(last["bits_per_byte"], 4)}
             rows.append({"data": data, "preset": preset, "useful_bytes": round(useful * text.bytes_per_token)} | known)
     return rows
