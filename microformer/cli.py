@@ -7,7 +7,6 @@ and ``run(values)``; it is imported only when it is asked for, and imports what 
 
 import contextlib
 import difflib
-import errno
 import importlib
 import os
 import re
@@ -18,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import microformer
-from microformer.errors import UserError
+from microformer.errors import UserError, of_the_machine
 
 COMMANDS = {
     "prepare": "Make a dataset from text: choose a tokenizer, count, split off a validation part.",
@@ -61,9 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
         return 0
     except Exception as error:
-        if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):  # in the machine's words
-            place = error.filename or "The output"
-            return _complain(f"Error: {place} cannot be used: {error.strerror}; choose another place.", 2)
+        if sentence := of_the_machine(error):
+            return _complain(f"Error: {sentence}", 2)
         if os.environ.get("MICROFORMER_DEBUG"):
             raise
         detail = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from microformer.data.datasets import Dataset
-from microformer.errors import UserError
+from microformer.errors import UserError, of_the_machine
 from microformer.training import fabric
 from microformer.training.config import RunConfig
 from microformer.training.progress import Due
@@ -69,7 +69,8 @@ def train(
         except BaseException as error:
             error = compiler_failed(error) or error
             with contextlib.suppress(UserError, OSError):  # the disk may be full: then that error is the one to report
-                directory.write_status("failed", job.progress.step, str(error) or type(error).__name__)
+                words = of_the_machine(error) or str(error) or type(error).__name__
+                directory.write_status("failed", job.progress.step, words)
             raise error
         finally:
             job.log.close()

@@ -81,6 +81,22 @@ def test_resume_with_another_configuration_beside_it_is_refused(
         train(untied, dataset, run.path, resume=True, report=quiet)
 
 
+def test_a_file_that_the_machine_refuses_is_told_in_a_sentence(
+    dataset: Path, tmp_path: Path, make_run_config: Make
+) -> None:
+    run = Run(tmp_path / "run")
+
+    def spoil() -> float:
+        if (run.path / "metrics.jsonl").is_file():
+            (run.path / "metrics.jsonl").unlink()
+        (run.path / "metrics.jsonl" / "x").mkdir(parents=True, exist_ok=True)
+        return 0.0
+
+    with pytest.raises(IsADirectoryError):
+        train(make_run_config(max_steps=1), dataset, run.path, clock=spoil, report=quiet)
+    assert run.status().message == f"{run.path}/metrics.jsonl cannot be used: Is a directory; choose another place."
+
+
 def test_rows_that_are_none_do_not_hinder_a_resume(dataset: Path, tmp_path: Path, make_run_config: Make) -> None:
     config, run = make_run_config(max_steps=1), Run(tmp_path / "run")
     train(config, dataset, run.path, report=quiet)
