@@ -24,12 +24,14 @@ def make_loaded(seed: int = 1, **changes: Any) -> Loaded:
     tokenizer = CharTokenizer(string.ascii_letters + string.digits + " .,?!:\n'")
     config = ModelConfig(
         **{"vocab_size": tokenizer.vocab_size, "d_model": 32, "n_layers": 3, "n_heads": 4, "adapter_dim": 4}
-        | {"max_seq_len": 64}
+        | {"max_seq_len": 64, "ngram_rows": 100}
         | changes
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = Transformer(config).eval()
+        if model.ngrams is not None:  # they begin at zero
+            torch.nn.init.normal_(model.ngrams.weight, std=0.05)
     with torch.no_grad():  # weights as large as training makes them; a fresh model's logits are all but equal
         for name, weight in model.named_parameters():
             weight *= 1 if "norm" in name else 30 if name.startswith("tokens") else 6

@@ -188,7 +188,7 @@ def test_a_hosted_visitor_cannot_train_longer_than_allowed(tmp_path: Path) -> No
 
 
 def test_a_hosted_visitor_cannot_train_a_larger_model_than_allowed(tmp_path: Path) -> None:
-    workspace = Workspace(tmp_path, hosted=True, limits=Limits(parameters=30_000))
+    workspace = Workspace(tmp_path, hosted=True, limits=Limits(parameters=300_000))
     visitor = workspace.visitor(new_secret())
     data = dataset(workspace, visitor)
     started(workspace, visitor, data)
@@ -226,7 +226,7 @@ def test_a_proposal_suits_the_dataset(workspace: Workspace, visitor: Visitor) ->
 
 
 def test_a_proposal_keeps_to_what_a_visitor_may(tmp_path: Path) -> None:
-    limits = Limits(train_minutes=60, parameters=600_000)
+    limits = Limits(train_minutes=60, parameters=1_300_000)
     free, limited = Workspace(tmp_path / "own"), Workspace(tmp_path / "hosted", hosted=True, limits=limits)
     chosen = [offers.proposed(one, one.visitor(new_secret()), plans.TALES, 60).preset for one in (free, limited)]
     sizes = [sum(parameters_by_part(plans.preset_named(name).config.model).values()) for name in chosen]
