@@ -71,17 +71,26 @@ def collect(folder: Path) -> list[dict[str, object]]:
         if run.exists() and run.status().state == "finished":
             last = run.last_row()
             useful = useful_tokens(last["tokens"], profile(run.config().model).network_parameters)
-            known = {"hardness": round(text.hardness or 0.0, 4), "bits_per_byte": round(last["bits_per_byte"], 4)}
+            known = {
+                "looks_up": run.config().model.ngram_rows > 0,
+                "hardness": round(text.hardness or 0.0, 4),
+                "bits_per_byte": round(last["bits_per_byte"], 4),
+            }
             rows.append({"data": data, "preset": preset, "useful_bytes": round(useful * text.bytes_per_token)} | known)
     return rows
 
 
 def fit(rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-    """The rule's three numbers (least squares of logarithms), and how far it is off in each row."""
-    known = [[1.0, np.log(row["useful_bytes"] / 1e6), np.log(row["hardness"])] for row in rows]
-    reached = np.log([row["bits_per_byte"] for row in rows])
-    found = np.linalg.lstsq(np.array(known), reached, rcond=None)[0]
-    return found, np.array(known) @ found - reached
+    """The rule's five numbers (least squares of logarithms), and how far it is off in each row."""
+    known, reached = np.array([terms(row) for row in rows]), np.log([row["bits_per_byte"] for row in rows])
+    found = np.linalg.lstsq(known, reached, rcond=None)[0]
+    return found, known @ found - reached
+
+
+def terms(row: dict[str, Any]) -> list[float]:
+    """What the rule's numbers are multiplied with: two for models without n-grams, two with, one for the text."""
+    plain, looks_up, reading = 1 - row["looks_up"], 0 + row["looks_up"], np.log(row["useful_bytes"] / 1e6)
+    return [plain, plain * reading, looks_up, looks_up * reading, np.log(row["hardness"])]
 
 
 def report(rows: list[dict[str, Any]]) -> str:
@@ -91,11 +100,12 @@ def report(rows: list[dict[str, Any]]) -> str:
     for left_out in {row["data"] for row in rows}:
         numbers = fit([row for row in rows if row["data"] != left_out])[0]
         for row in (row for row in rows if row["data"] == left_out):
-            expected = np.array([1.0, np.log(row["useful_bytes"] / 1e6), np.log(row["hardness"])]) @ numbers
+            expected = np.array(terms(row)) @ numbers
             elsewhere.append(np.exp(expected) / row["bits_per_byte"] - 1)
     inside, outside = (np.sqrt(np.mean(np.square(errors))) for errors in (off, elsewhere))
     return (
-        f"SCALE {np.exp(found[0]):.3f}, OF_READING {found[1]:.3f}, OF_HARDNESS {found[2]:.3f}; "
+        f"SCALE {np.exp(found[0]):.3f}, OF_READING {found[1]:.3f}, SCALE_LOOKED_UP {np.exp(found[2]):.3f}, "
+        f"OF_READING_LOOKED_UP {found[3]:.3f}, OF_HARDNESS {found[4]:.3f}; "
         f"off by {inside:.3f}, on a dataset that it was not fitted to by {outside:.3f}\n"
     )
 
