@@ -24,7 +24,6 @@ from microformer.training.speed import SpeedMemory
 
 OVERHEAD = 150 * 2**20
 """What the libraries' kernels and the allocator take for themselves, as measured with 5 and 40 million parameters."""
-TRIAL_TOKENS = 512
 TRIAL_SECONDS = 1.0
 TRIAL_AGAIN_AFTER = 600.0  # seconds
 _one_trial_at_a_time = threading.Lock()
@@ -114,11 +113,12 @@ def _state_bytes(config: RunConfig, device: torch.device) -> int:
     training, costs = config.training, profile(config.model)
     learning = learning_parameters(config.model)
     lanes = torch.get_num_threads() if device.type == "cpu" and training.compile != "on" else 1
-    kept = 1 if training.optimizer == "muon" else 2  # averages of the gradient, and of its square
     half = _bf16(config, device)
-    copy = 2 * costs.total_parameters if half else 0
+    looked_up = costs.total_parameters - costs.network_parameters  # in fp32, and never by Muon
+    averages = learning + looked_up if training.optimizer == "muon" else 2 * learning  # of gradients, and their squares
+    copy = 2 * costs.network_parameters + 4 * looked_up if half else 0
     fresh = learning * (2 if half else 4) * lanes if training.recompute else 0
-    return 4 * costs.total_parameters + copy + 4 * learning * (kept + lanes) + fresh
+    return 4 * costs.total_parameters + copy + 4 * (averages + lanes * learning) + fresh
 
 
 def _row_bytes(config: RunConfig, device: torch.device) -> int:
@@ -162,8 +162,9 @@ def check_memory(config: RunConfig, device: torch.device) -> None:
 def _try(shape: ModelConfig, training: TrainConfig) -> float:
     """Seconds per token of a training step, the best of a few."""
     device = find_device(training.device)
-    rows = max(torch.get_num_threads(), TRIAL_TOKENS // shape.max_seq_len)  # one for each thread, at least
-    precision, _ = choose_precision(training.precision, device, tokens=TRIAL_TOKENS, width=shape.d_model)
+    rows = max(torch.get_num_threads(), piece_rows(shape.d_model, shape.max_seq_len))  # one for each thread, at least
+    tokens = rows * shape.max_seq_len
+    precision, _ = choose_precision(training.precision, device, tokens=tokens, width=shape.d_model)
     with torch.random.fork_rng(devices=[]):
         model = Transformer(shape)
     runtime = PlainRuntime(model, device, precision)
@@ -173,7 +174,7 @@ def _try(shape: ModelConfig, training: TrainConfig) -> float:
     batch = batch.to(device)
     learn = quickest(lambda: float(runtime.learn(task, batch, parts=1, seed=0)), calls=4)  # float waits for a GPU
     move = quickest(lambda: optimizer.step(1.0), calls=2)
-    return learn / (rows * shape.max_seq_len) + move / (training.batch_size * shape.max_seq_len)
+    return learn / tokens + move / (training.batch_size * shape.max_seq_len)
 
 
 def quickest(work: Callable[[], object], *, calls: int, clock: Callable[[], float] = time.perf_counter) -> float:

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from microformer.model.profile import profile
 from microformer.training.proposal import known_text, useful_tokens
 from microformer.training.run_directory import Run
 
@@ -70,7 +69,7 @@ def collect(folder: Path) -> list[dict[str, object]]:
         run, text = Run(folder / f"{data}.{preset}.{steps}"), known_text(folder / data)
         if run.exists() and run.status().state == "finished":
             last = run.last_row()
-            useful = useful_tokens(last["tokens"], profile(run.config().model).network_parameters)
+            useful = useful_tokens(run.config().model, last["tokens"], text.train_tokens)
             known = {
                 "looks_up": run.config().model.ngram_rows > 0,
                 "hardness": round(text.hardness or 0.0, 4),
