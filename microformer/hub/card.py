@@ -61,6 +61,7 @@ def _table(shared: Bundle, config: RunConfig) -> str:
     rows = {
         "parameters": f"{profile(model).total_parameters:,}",
         "shape": f"{model.n_layers} layers, {model.d_model} wide, {model.n_heads} heads",
+        "n-grams": f"up to {model.ngram_longest} tokens, in {model.ngram_rows:,} rows" if model.ngram_rows else "",
         "context": f"{model.max_seq_len:,} tokens",
         "tokenizer": f"{KINDS.get(tokenizer.kind, tokenizer.kind)}, {tokenizer.vocab_size:,} tokens",
         "steps": f"{shared.step:,}",

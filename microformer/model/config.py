@@ -56,9 +56,21 @@ class ModelConfig:
     rotary_pct: float = setting(1.0, "Share of each head that rotary positions turn.", above=0, maximum=1)
     rotary_base: float = setting(10_000.0, "Base of the rotary angles.", above=1, maximum=1e9)
     bias: bool = setting(False, "Give linear layers and layer norms a bias.")
-    tie_weights: bool = setting(True, "Use one table for embedding tokens and for predicting them.")
+    tie_weights: bool = setting(True, "Use one table for reading tokens in and for predicting them.")
     qk_norm: bool = setting(False, "Normalise queries and keys before they meet; steadies high learning rates.")
     adapter_dim: int = setting(32, "Width of each block's long-term adapter; 0 leaves it out.", minimum=0, maximum=4096)
+    ngram_rows: int = setting(
+        0,
+        "Rows of a table where the last few tokens (an n-gram) are looked up together; 0 leaves it out.",
+        minimum=0,
+        maximum=10_000_000,
+    )
+    ngram_longest: int = setting(
+        3,
+        "Tokens in the longest n-grams; shorter ones, down to 2 tokens, are looked up too.",
+        minimum=2,
+        maximum=8,
+    )
     kind: str = setting(
         "decoder",
         "A decoder reads left to right and writes; an encoder sees all at once; an encoder_decoder answers a source.",
@@ -89,15 +101,6 @@ class ModelConfig:
         0, "First tokens of a text that stay in sight when the window has moved past them.", minimum=0, maximum=1024
     )
     embedding_norm: bool = setting(False, "Normalise the embeddings before the first block.")
-    ngram_rows: int = setting(
-        0,
-        "Rows of a table of n-grams (short runs of tokens), looked up by their hashes; 0 leaves it out.",
-        minimum=0,
-        maximum=10_000_000,
-    )
-    ngram_longest: int = setting(
-        3, "Tokens in the longest n-grams; shorter ones, down to 2 tokens, are looked up too.", minimum=2, maximum=8
-    )
     attention_dropout: float = setting(0.0, "Share of attention weights dropped in training.", minimum=0, maximum=0.9)
     embedding_dropout: float | None = setting(
         None, "Share of the embeddings dropped in training; empty means the same as dropout.", minimum=0, maximum=0.9

@@ -21,7 +21,18 @@ LEAST_SECONDS = 10.0
 """A run that worked for less says little: its beginning is slow."""
 # What a run of another length, on another text, has in common with this one. Which precision "auto" came to is not
 # known beforehand, so the pace is that of the precision a run of this kind was last given.
-SAME_MODEL = ("d_model", "n_layers", "n_heads", "n_kv_heads", "d_ff", "max_seq_len", "adapter_dim", "activation")
+SAME_MODEL = (
+    "d_model",
+    "n_layers",
+    "n_heads",
+    "n_kv_heads",
+    "d_ff",
+    "max_seq_len",
+    "adapter_dim",
+    "ngram_rows",
+    "ngram_longest",
+    "activation",
+)
 SAME_TRAINING = ("batch_size", "gradient_accumulation", "optimizer")
 
 

@@ -16,6 +16,7 @@ from microformer.settings import Setting, convert, describe
 
 # Names that read well only as they are written in code and in papers; the others become words.
 CODE_NAMES = ("d_", "n_")
+NGRAM = ("ngram", "n-gram")  # how it is written in code, and how in words
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def label(known: Setting) -> str:
     """``learning_rate`` -> ``Learning rate``; ``d_model`` stays, since that is what everybody calls it."""
     if known.name.startswith(CODE_NAMES):
         return known.name
-    return known.name.replace("_", " ").capitalize()
+    return known.name.replace(*NGRAM).replace("_", " ").capitalize()
 
 
 def explanation(known: Setting) -> str:

@@ -20,7 +20,8 @@ TERMS: dict[str, str] = {
     "step": "One small correction of the model, made from one batch of text.",
     "batch size": "How many pieces of text are looked at in one step.",
     "context": "How many tokens the model can look back at.",
-    "parameters": "The numbers that make up the model and change while it learns.",
+    "parameters": "The numbers that make up the model and change while it learns. Those in a table of "
+    "n-grams (runs of a few tokens) cost little time, since each token looks up only a few of its rows.",
     "layer": "One block of the model; text passes through all of them, one after the other.",
     "run": "One training of one model, with its settings, curves and checkpoints.",
     "bits": "How many binary digits each number of the model takes. Fewer make the file smaller and the model a little "

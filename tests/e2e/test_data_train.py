@@ -50,10 +50,10 @@ def looks_inside(visit: Visit) -> None:
     page.get_by_label("A text to read").fill("The red ball")
     page.locator("#inspect-look").click()
     expect(page.locator("#inspect-attention figcaption")).to_contain_text("Layer 1, head 1: the last token, “l”")
-    expect(page.locator("#inspect-lens tr")).to_have_count(5)
+    expect(page.locator("#inspect-lens tr")).to_have_count(3)
     expect(page.locator("#inspect-lens tr").last.locator("td")).to_have_count(3)
-    type_number(page, "#inspect-layer", "3")
-    expect(page.locator("#inspect-attention figcaption")).to_contain_text("Layer 3, head 1")
+    type_number(page, "#inspect-layer", "2")
+    expect(page.locator("#inspect-attention figcaption")).to_contain_text("Layer 2, head 1")
 
 
 def test_a_text_becomes_a_run_that_survives_a_reload_and_can_be_paused(visit: Visit, tmp_path: Path) -> None:

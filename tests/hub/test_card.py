@@ -34,7 +34,14 @@ def test_the_cards_front_matter_and_settings_are_yaml(run: Path) -> None:
     card = model_card(bundle(run), "ada/first", pictured=False)
     assert yaml.safe_load(card.split("---")[1])["pipeline_tag"] == "text-generation"
     assert yaml.safe_load(card.split("```yaml\n")[1].split("```")[0])["model"]["d_model"] == 16
-    assert "loss.png" not in card
+    assert "loss.png" not in card and "n-grams" not in card.split("```")[0]
+
+
+def test_the_card_tells_of_a_table_of_n_grams(run: Path) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["model"] |= {"ngram_rows": 8192, "ngram_longest": 4}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert "| n-grams | up to 4 tokens, in 8,192 rows |" in model_card(bundle(run), "ada/first", pictured=False)
 
 
 def test_a_sample_cannot_break_out_of_its_block(run: Path) -> None:

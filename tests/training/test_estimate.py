@@ -73,8 +73,9 @@ def test_what_a_run_has_shown_counts_more_than_a_trial(make_run_config: Make, tm
     assert seconds_per_step(make_run_config(max_steps=7, dropout=0.1), tmp_path) == pytest.approx(2.0)
     wider = dataclasses.replace(config, model=dataclasses.replace(config.model, vocab_size=1000))
     assert seconds_per_step(wider, tmp_path) > 2.0
-    deeper = dataclasses.replace(config, model=dataclasses.replace(config.model, n_layers=3))
-    assert SpeedMemory(tmp_path).seconds_per_step(deeper) is None
+    for change in ({"n_layers": 3}, {"ngram_rows": 512}):
+        other = dataclasses.replace(config, model=dataclasses.replace(config.model, **change))
+        assert SpeedMemory(tmp_path).seconds_per_step(other) is None
 
 
 def test_a_damaged_memory_is_measured_again(make_run_config: Make, tmp_path: Path) -> None:

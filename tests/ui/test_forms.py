@@ -71,6 +71,7 @@ def test_names_and_limits_read_as_a_person_would_write_them():
     by_name = {one.name: one for one in describe(ModelConfig) + describe(TrainConfig)}
     assert label(by_name["learning_rate"]) == "Learning rate"
     assert label(by_name["d_model"]) == "d_model"
+    assert label(by_name["ngram_rows"]) == "N-gram rows"
     assert limits(by_name["d_model"]) == "(4 to 8,192)"
     assert limits(by_name["learning_rate"]) == "(above 0, at most 10)"
     assert limits(by_name["activation"]) == ""
