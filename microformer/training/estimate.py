@@ -109,16 +109,21 @@ def training_memory(config: RunConfig, device: torch.device) -> int:
 
 
 def _state_bytes(config: RunConfig, device: torch.device) -> int:
-    """What does not depend on how many rows are read at once."""
+    """What does not depend on how many rows are read at once.
+
+    A lane has the gradient of a table of n-grams, which comes as a whole, twice while it is taken over.
+    """
     training, costs = config.training, profile(config.model)
     learning = learning_parameters(config.model)
     lanes = torch.get_num_threads() if device.type == "cpu" and training.compile != "on" else 1
     half = _bf16(config, device)
     looked_up = costs.total_parameters - costs.network_parameters  # in fp32, and never by Muon
-    averages = learning + looked_up if training.optimizer == "muon" else 2 * learning  # of gradients, and their squares
+    learning_table = 0 if config.model.lora_rank else looked_up
+    averages = learning + (learning_table if training.optimizer == "muon" else learning)  # of gradients, of squares
     copy = 2 * costs.network_parameters + 4 * looked_up if half else 0
-    fresh = learning * (2 if half else 4) * lanes if training.recompute else 0
-    return 4 * costs.total_parameters + copy + 4 * (averages + lanes * learning) + fresh
+    fresh = 2 * (learning + learning_table) if half else 4 * learning
+    twice = lanes * (fresh if training.recompute else 4 * learning_table)
+    return 4 * costs.total_parameters + copy + 4 * (averages + lanes * learning) + twice
 
 
 def _row_bytes(config: RunConfig, device: torch.device) -> int:

@@ -78,7 +78,7 @@ class AdamW:
         beta1, beta2 = self.betas
         names = list(self.parameters)
         weights, gradients, mean, square = (
-            [one.tensor_split(self.lanes)[lane] for one in tensors]
+            [torch.atleast_1d(one).tensor_split(self.lanes)[lane] for one in tensors]  # a share of its rows
             for tensors in (
                 [self.parameters[name] for name in names],
                 _gradients([self.parameters[name] for name in names]),

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -94,6 +95,20 @@ def test_a_trial_leaves_random_numbers_as_they_were(make_run_config: Make) -> No
 def test_minutes_are_taken_at_their_word(make_run_config: Make) -> None:
     found = estimate(make_run_config(max_minutes=3.0), 10_000)
     assert found.steps is None and found.seconds == 180
+
+
+@pytest.mark.parametrize(
+    ("changes", "times"),  # what tests/benchmarks/memory.py has measured with a table of 500 MB, rounded
+    [({}, 5), ({"precision": "bf16"}, 6), ({"recompute": True}, 5), ({"recompute": True, "precision": "bf16"}, 6)],
+)
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_large_table_is_in_memory_several_times(
+    make_run_config: Make, changes: dict[str, Any], times: int, optimizer: str
+) -> None:
+    config = make_run_config(**{"precision": "fp32", "optimizer": optimizer} | changes)
+    large = dataclasses.replace(config, model=dataclasses.replace(config.model, ngram_rows=10**6))
+    more = training_memory(large, torch.device("cpu")) - training_memory(config, torch.device("cpu"))
+    assert more == times * 4 * 10**6 * config.model.d_model
 
 
 def test_a_run_that_cannot_fit_is_refused_with_what_would(monkeypatch: pytest.MonkeyPatch) -> None:

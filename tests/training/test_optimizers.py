@@ -21,7 +21,7 @@ def weights_with_gradients(seed: int = 0) -> dict[str, nn.Parameter]:
     return named
 
 
-SHAPES = {"square": (8, 8), "wide": (4, 12), "tall": (12, 4), "vector": (5,)}
+SHAPES = {"square": (8, 8), "wide": (4, 12), "tall": (12, 4), "vector": (5,), "number": ()}
 
 
 def test_adamw_takes_the_same_steps_as_pytorch() -> None:
