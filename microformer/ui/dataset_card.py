@@ -57,7 +57,7 @@ def enough_html(suits: list[Suits]) -> str:
     return (
         f'<table class="enough">{"".join(rows)}</table>'
         f'<p class="quiet">The mark is at {ENOUGH:g} tokens of text for each parameter, which is enough when the text '
-        f"is read four times; {PLENTY:g} is plenty.</p>"
+        f"is read four times; {PLENTY:g} is plenty. Parameters in a table of n-grams do not count here.</p>"
     )
 
 

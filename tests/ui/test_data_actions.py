@@ -160,6 +160,13 @@ def test_the_verdict_and_the_meter_grow_with_the_text() -> None:
     assert (shares[0], shares[-1]) == (0.0, 1.0)
 
 
+def test_a_table_of_n_grams_asks_for_no_longer_text(workspace: Workspace, visitor: Visitor) -> None:
+    info = data.card(workspace, visitor, prepared(workspace, visitor)).info
+    suits = {one.name: one for one in data.suits(info)}
+    assert suits["tiny"].parameters > 2 * suits["microformer"].parameters
+    assert suits["tiny"].ratio > 0.8 * suits["microformer"].ratio
+
+
 def test_the_warning_says_what_the_meter_shows() -> None:
     suits = [Suits("little", 1, 30), Suits("middle", 10, 3), Suits("large", 100, 0.3)]
     words = data.suits_in_words(suits)

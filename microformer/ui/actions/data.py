@@ -7,20 +7,19 @@ from typing import Any
 from microformer.data.info import DatasetInfo
 from microformer.data.tokenizers import load_tokenizer
 from microformer.model.profile import profile
-from microformer.training.config import RunConfig
 from microformer.ui.actions.offers import fitting
 from microformer.ui.workspace import Item, Visitor, Workspace
 
 PREVIEW_CHARACTERS = 700
-# Tokens of text for each parameter. About 20 is what a model of a given cost makes best use of (Hoffmann et al. 2022,
-# arXiv:2203.15556); a text may be read about four times before repeating it stops helping (Muennighoff et al. 2023,
-# arXiv:2305.16264), so 5 different ones are as good.
+# Tokens of text for each parameter of the network. About 20 is what a model of a given cost makes best use of (Hoffmann
+# et al. 2022, arXiv:2203.15556); a text may be read about four times before repeating it stops helping (Muennighoff et
+# al. 2023, arXiv:2305.16264), so 5 different ones are as good.
 PLENTY, ENOUGH, LITTLE = 20.0, 5.0, 0.5
 
 
 @dataclass(frozen=True)
 class Suits:
-    """Whether a text is enough for a model: ``ratio`` is tokens of training text for each parameter."""
+    """Whether a text is enough for a model: ``ratio`` is tokens of training text for each parameter of its network."""
 
     name: str
     parameters: int
@@ -69,17 +68,12 @@ def preview(directory: Path, info: DatasetInfo) -> list[str]:
 
 
 def suits(info: DatasetInfo) -> list[Suits]:
-    """For each preset of its kind, smallest model first, whether the text is enough for it."""
+    """For each preset of its kind, smallest network first, whether the text is enough for it."""
     found = []
     for preset in fitting(info.kind):
-        parameters = parameter_count(preset.config, info.vocab_size)
-        found.append(Suits(preset.name, parameters, info.train_tokens / parameters))
-    return sorted(found, key=lambda one: one.parameters)
-
-
-def parameter_count(config: RunConfig, vocab_size: int) -> int:
-    """How many parameters a configuration has with a vocabulary of this size."""
-    return profile(replace(config.model, vocab_size=vocab_size)).total_parameters
+        costs = profile(replace(preset.config.model, vocab_size=info.vocab_size))
+        found.append(Suits(preset.name, costs.total_parameters, info.train_tokens / costs.network_parameters))
+    return sorted(found, key=lambda one: one.ratio, reverse=True)
 
 
 def suits_in_words(suits: list[Suits]) -> str:
