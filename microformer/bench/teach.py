@@ -36,7 +36,7 @@ STEPS = 500
 
 
 def character_model(text: Path, directory: Path, report: Callable[[str], None]) -> Loaded:
-    """A model of 0.8 million parameters that reads the characters of a text file, trained in ``directory``."""
+    """A model of the preset tiny's shape that reads the characters of a text file, trained in ``directory``."""
     prepare([text], "char", directory / "data")
     changes = {"training": {"max_steps": STEPS, "eval_every": STEPS, "checkpoint_every": STEPS}}
     config = with_changes(load_preset("tiny"), changes)
