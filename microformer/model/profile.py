@@ -82,7 +82,7 @@ def profile(config: ModelConfig, *, batch_size: int = 32, activation_bytes: int 
         parameters=parts,
         flops_per_token=flops_by_part(config),
         training_bytes=4 * total * BYTES + tokens * _kept_for_backward(config, activation_bytes),
-        sampling_bytes=total * config.bits // 8 + cache * config.max_seq_len,
+        sampling_bytes=_weight_bytes(parts, config.bits) + cache * config.max_seq_len,
         cache_bytes_per_token=cache,
     )
 
@@ -152,6 +152,12 @@ def _part_of(name: str) -> str:
         if mark in name:
             return part
     return "norms"
+
+
+def _weight_bytes(parts: dict[str, int], bits: int) -> int:
+    """What weights take in memory; a table of n-grams is never packed in fewer than 16 bits."""
+    looked_up = parts["n-gram embedding"]
+    return (sum(parts.values()) - looked_up) * bits // 8 + looked_up * max(bits, 16) // 8
 
 
 def _kept_for_backward(config: ModelConfig, size: int) -> int:

@@ -12,6 +12,7 @@ from microformer.adapters.lora import merged
 from microformer.adapters.quantize import Int4Linear, Int8Linear, PackedLinear, quantized, weight_bytes
 from microformer.adapters.session import SessionMemory
 from microformer.errors import UserError
+from microformer.model.profile import profile
 from microformer.model.transformer import Transformer
 from microformer.tensor_files import load_tensors, read_header, save_tensors
 from tests.conftest import make_config
@@ -110,3 +111,11 @@ def test_low_rank_additions_are_merged_and_nothing_is_quantized_twice() -> None:
     assert torch.equal(logits(quantized(model, 8)), logits(quantized(merged(model), 8)))
     with pytest.raises(UserError, match="8 bits already"):
         quantized(quantized(model, 8), 4)
+
+
+@pytest.mark.parametrize("bits", [16, 8, 4])
+def test_what_sampling_takes_is_told_as_it_is_where_most_of_a_model_is_looked_up(bits: int) -> None:
+    model = make_model(ngram_rows=5_000)
+    small = quantized(model, bits)
+    told = profile(small.config).sampling_bytes - profile(small.config).cache_bytes_per_token * model.config.max_seq_len
+    assert told == pytest.approx(weight_bytes(small), rel=0.05)
