@@ -50,7 +50,13 @@ def make_run_config() -> Callable[..., RunConfig]:
 def run_config(**changes: Any) -> RunConfig:
     """Two layers, sixteen wide, a few steps; ``dropout`` goes to the model, all else to the training."""
     model = ModelConfig(
-        d_model=16, n_layers=2, n_heads=2, max_seq_len=16, adapter_dim=4, dropout=changes.pop("dropout", 0.0)
+        d_model=16,
+        n_layers=2,
+        n_heads=2,
+        max_seq_len=16,
+        adapter_dim=4,
+        ngram_rows=20,
+        dropout=changes.pop("dropout", 0.0),
     )
     plain: dict[str, Any] = {
         "max_steps": 12,

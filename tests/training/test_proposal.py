@@ -31,7 +31,7 @@ def ladder(make_run_config: Make, tmp_path: Path) -> dict[str, RunConfig]:
     small = make_run_config()
     sizes = {"thin": 8, "middle": 16, "wide": 24}
     found = {
-        name: dataclasses.replace(small, model=dataclasses.replace(small.model, d_model=width))
+        name: dataclasses.replace(small, model=dataclasses.replace(small.model, d_model=width, ngram_rows=0))
         for name, width in sizes.items()
     }
     for config in found.values():
